@@ -1,0 +1,1 @@
+"""What IQAuth is, without Django and without a socket: values in, values out."""
