@@ -4,7 +4,6 @@ from dataclasses import asdict
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
-
 from iqauth_django.decorators import require
 
 from .logbook import PROJECTS, REPORTS, TIDES

@@ -19,7 +19,7 @@ def main(package: Path = PACKAGE) -> int:
     found = outgrown(package, LIMIT)
     for path, lines in found:
         print(
-            f"{path.relative_to(package.parent)}: {lines} lines, at most {LIMIT}: give one of its subjects a room of its own"
+            f"{path.relative_to(package.parent)}: {lines} lines, at most {LIMIT}. Give one of its subjects its own room."
         )
     if not found:
         print(f"Rooms: no module over {LIMIT} lines.")
