@@ -46,9 +46,7 @@ PROJECTS = (
         "lantern-buoy", "Lantern buoy 7, new light", "Outer channel", "Oluwaseun", "Waiting for tide", 40, "19 Mar"
     ),
     Project("slipway-three", "Slipway 3, dredging", "Inner basin", "Marguerite and Li", "Behind", 35, "22 Mar"),
-    Project(
-        "east-breakwater", "East breakwater survey", "Armour stones 110 to 164", "Henrik", "On course", 88, "28 Mar"
-    ),
+    Project("east-breakwater", "East breakwater survey", "Armour stones 1 to 64", "Henrik", "On course", 88, "28 Mar"),
     Project("ferry-pontoon", "Ferry pontoon hinges", "Terminal B", "Amara and Jon", "On course", 15, "9 Apr"),
 )
 

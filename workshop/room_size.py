@@ -18,9 +18,7 @@ def outgrown(package: Path, limit: int) -> list[tuple[Path, int]]:
 def main(package: Path = PACKAGE) -> int:
     found = outgrown(package, LIMIT)
     for path, lines in found:
-        print(
-            f"{path.relative_to(package.parent)}: {lines} lines, at most {LIMIT}. Give one of its subjects its own room."
-        )
+        print(f"{path.relative_to(package.parent)}: {lines} lines, at most {LIMIT}: give one of its subjects a room.")
     if not found:
         print(f"Rooms: no module over {LIMIT} lines.")
     return 1 if found else 0
