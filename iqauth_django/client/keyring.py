@@ -1,0 +1,116 @@
+"""One issuer's signing keys, kept on the ladder (ladder.py).
+
+Keys belong to an issuer, never to a bare ``kid``: another issuer's keyring is another object. A document without a
+usable key counts as a failed fetch, so it does not replace keys that work. Discovery and key document together keep to
+the transport's deadline.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from iqauth_django.protocol.endpoints import Endpoints
+from iqauth_django.protocol.errors import IQAuthError
+from iqauth_django.protocol.jwks import Ignored, KeySet, loggable
+
+from .budget import shared_deadline
+from .document import fetch_document
+from .ladder import Ladder
+from .transport import Transport
+
+logger = logging.getLogger(__name__)
+
+_WILL_NOT_PASS = frozenset({"redirect", "no_usable_key", "too_many_keys"})
+"""Failures that another try does not mend, besides HTTP 4xx: ``jwks_fetch_failed`` rather than ``jwks_unavailable``."""
+
+
+class Keyring:
+    """The keys of ``issuer``. Opens nothing until they are asked for. Times are in seconds."""
+
+    def __init__(
+        self,
+        issuer: str,
+        transport: Transport,
+        *,
+        endpoints: Callable[[], Endpoints],
+        ttl: float = 600.0,
+        max_stale: float = 86400.0,
+        cooldown: float = 30.0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.issuer = issuer
+        self._transport = transport
+        self._endpoints = endpoints
+        self._reported: tuple[Ignored, ...] = ()
+        self._ladder = Ladder(self._fetch, ttl=ttl, max_stale=max_stale, cooldown=cooldown, monotonic=monotonic)
+
+    def cached(self) -> KeySet | None:
+        """The keys, or None when they have to be fetched first. Never waits; old keys are renewed in the background."""
+        return self._ladder.cached()
+
+    def keys(self) -> KeySet:
+        """The keys, fetched if need be.
+
+        Raises ``jwks_unavailable``, ``jwks_fetch_failed``, or discovery's ``config_invalid``.
+        """
+        return self._ladder.get()
+
+    def may_refetch(self) -> bool:
+        """Whether ``refetch_for`` could bring other keys now. Never waits."""
+        return self._ladder.may_refetch()
+
+    def refetch_for(self, kid: str | None) -> KeySet | None:
+        """Newer keys for a token whose ``kid`` is unknown or whose signature did not verify.
+
+        At most one fetch per cooldown, whoever asks: anybody can invent a kid. None when none may be made now, or it
+        failed.
+        """
+        if self.may_refetch():
+            logger.info("jwks_refetch: a token names key %s of %s.", loggable(kid), self.issuer)
+        return self._ladder.refetch()
+
+    def _fetch(self) -> KeySet:
+        try:
+            with shared_deadline(self._transport.deadline):
+                keys = KeySet.parse(fetch_document(self._transport, self._endpoints().jwks_uri))
+        except IQAuthError as error:
+            if error.category == "config_invalid":  # discovery has said so in the log already
+                raise
+            raise self._failed(error) from error
+        self._report(keys.ignored)
+        if not len(keys):
+            raise self._failed(
+                IQAuthError(
+                    "jwks_fetch_failed",
+                    f"None of the {len(keys.ignored)} keys of {self.issuer} can be used for RS256.",
+                    reason="no_usable_key",
+                )
+            )
+        return keys
+
+    def _failed(self, error: IQAuthError) -> IQAuthError:
+        logger.warning("jwks_fetch_failed (%s): %s", error.reason, error.message)
+        lasting = error.reason in _WILL_NOT_PASS or (error.reason.startswith("http_4") and error.reason != "http_429")
+        return IQAuthError(
+            "jwks_fetch_failed" if lasting else "jwks_unavailable",
+            f"The signing keys of {self.issuer} could not be fetched. {error.message}",
+            reason=error.reason,
+            retry_after=error.retry_after or 1,
+        )
+
+    def _report(self, ignored: tuple[Ignored, ...]) -> None:
+        if ignored == self._reported:
+            return
+        self._reported = ignored
+        for key in ignored:
+            if key.why == "private":
+                logger.error(
+                    "jwks_private_key: %s publishes the private half of its key %s. The key is not used any more; "
+                    "it must be replaced at the issuer now.",
+                    self.issuer,
+                    key.kid,
+                )
+            else:
+                logger.info("jwks_key_ignored: key %s of %s is not used (%s).", key.kid, self.issuer, key.why)

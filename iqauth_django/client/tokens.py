@@ -1,0 +1,98 @@
+"""Verifies tokens with an issuer's keys, fetching keys when a token needs it.
+
+The warm path is pure and synchronous: it answers, or raises ``NeedsIssuer``. Only then does a caller choose how to
+wait: ``verify`` in a thread of its own, or in one of the package's (pool.py) from a coroutine.
+
+A key that is not known, or a signature that does not verify, may mean that the issuer has changed its keys. Then they
+are fetched again, once per cooldown, and the token has its second and last chance.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from iqauth_django.protocol.compact import Compact, parse
+from iqauth_django.protocol.errors import IQAuthError
+from iqauth_django.protocol.jwks import KeySet
+from iqauth_django.protocol.tokens import verify_access_token
+
+from .keyring import Keyring
+
+T = TypeVar("T")
+
+
+class NeedsIssuer(Exception):  # noqa: N818 - not an error: the warm path's way of saying "ask the issuer first"
+    """The token cannot be judged without a fetch; ``verify`` makes it."""
+
+
+class Tokens:
+    """Verifies access tokens of one issuer for one audience. ``clock`` gives seconds since 1970, ``leeway`` seconds."""
+
+    def __init__(
+        self,
+        keyring: Keyring,
+        *,
+        issuer: str,
+        audience: str,
+        leeway: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._keyring = keyring
+        self._issuer = issuer
+        self._audience = audience
+        self._leeway = leeway
+        self._clock = clock
+
+    def verify_warm(self, token: str) -> dict[str, Any]:
+        """The claims of a valid access token, without any input or output.
+
+        Raises ``token_invalid`` or ``token_expired``, or ``NeedsIssuer`` when newer keys might say otherwise.
+        """
+        compact = parse(token)
+        keys = self._keyring.cached()
+        if keys is None:
+            raise NeedsIssuer
+        try:
+            return self._access_token(compact, keys)
+        except IQAuthError as error:
+            if not _may_be_rotation(error, compact) or not self._keyring.may_refetch():
+                raise
+        raise NeedsIssuer
+
+    def verify(self, token: str) -> dict[str, Any]:
+        """The claims of a valid access token; waits for the issuer if it has to.
+
+        Raises ``token_invalid`` or ``token_expired``; ``jwks_unavailable``, ``jwks_fetch_failed`` or ``config_invalid``
+        when there are no keys to verify with.
+        """
+        compact = parse(token)
+        return self.with_keys(compact, lambda keys: self._access_token(compact, keys))
+
+    def with_keys(self, token: str | Compact, check: Callable[[KeySet], T]) -> T:
+        """What ``check`` returns for the issuer's keys, or for newer ones if it refused ``token`` for want of its key.
+
+        Raises what ``check`` raises, and what ``verify`` raises for want of keys.
+        """
+        compact = parse(token)
+        keys = self._keyring.keys()
+        try:
+            return check(keys)
+        except IQAuthError as error:
+            if not _may_be_rotation(error, compact):
+                raise
+            newer = self._keyring.cached()
+            if newer is None or newer is keys:  # else somebody else has fetched them meanwhile
+                newer = self._keyring.refetch_for(compact.header.kid)
+            if newer is None or newer.fingerprint == keys.fingerprint:
+                raise
+        return check(newer)
+
+    def _access_token(self, compact: Compact, keys: KeySet) -> dict[str, Any]:
+        return verify_access_token(compact, keys, self._issuer, self._audience, self._clock(), self._leeway)
+
+
+def _may_be_rotation(error: IQAuthError, compact: Compact) -> bool:
+    """The token's key is not among the known ones, or another key has its name now."""
+    return error.reason == "signature" or (error.reason == "kid" and compact.header.kid is not None)
