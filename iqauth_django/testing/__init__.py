@@ -1,0 +1,6 @@
+"""For the tests of projects that use this package: an issuer of their own."""
+
+from .browser import Browser, approve
+from .issuer import TestIssuer, create_test_issuer
+
+__all__ = ["Browser", "TestIssuer", "approve", "create_test_issuer"]
