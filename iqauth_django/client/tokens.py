@@ -9,6 +9,7 @@ are fetched again, once per cooldown, and the token has its second and last chan
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -60,6 +61,17 @@ class Tokens:
             if not _may_be_rotation(error, compact) or not self._keyring.may_refetch():
                 raise
         raise NeedsIssuer
+
+    def owner_of(self, token: str) -> str | None:
+        """The subject of a genuine access token, expired or not; None when it is not one by the keys known here."""
+        keys = self._keyring.cached()
+        if keys is None:
+            return None
+        try:
+            claims = verify_access_token(token, keys, self._issuer, self._audience, self._clock(), math.inf)
+        except IQAuthError:
+            return None
+        return str(claims["sub"])
 
     def verify(self, token: str) -> dict[str, Any]:
         """The claims of a valid access token; waits for the issuer if it has to.

@@ -41,7 +41,9 @@ def origin_of(url: str) -> str:
 def check_issuer_url(url: str, *, allow_http_loopback: bool, what: str = "The issuer URL") -> str:
     """Return ``url`` unchanged, or raise ``config_invalid`` saying which part of it is wrong."""
     if any(ord(char) <= 0x20 or ord(char) >= 0x7F or char == "\\" for char in url):
-        raise _refused(what, "has a space, control or non-ASCII character; write an international host in its xn-- form")
+        raise _refused(
+            what, "has a space, control or non-ASCII character; write an international host in its xn-- form"
+        )
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -86,8 +88,11 @@ def _check_host(host: str, what: str) -> None:
         return
     if isinstance(address, ipaddress.IPv6Address) and (address.ipv4_mapped or address.sixtofour or address.teredo):
         raise _refused(what, "hides an IPv4 address in an IPv6 one")
-    if address.is_link_local or address.is_unspecified or address.is_multicast or (
-        address.is_reserved and not address.is_loopback
+    if (
+        address.is_link_local
+        or address.is_unspecified
+        or address.is_multicast
+        or (address.is_reserved and not address.is_loopback)
     ):
         raise _refused(what, "has an address on which no issuer can be (link-local, metadata, unspecified or reserved)")
 

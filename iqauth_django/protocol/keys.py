@@ -72,7 +72,9 @@ def check_secret_key(value: str, publishable: PublishableKey | None) -> Secret:
     match = _SECRET_KEY.fullmatch(value)
     if not match:
         raise IQAuthError(
-            "config_invalid", "SECRET_KEY does not look like sk_live_… or sk_test_…; was it cut when copied?", reason="key"
+            "config_invalid",
+            "SECRET_KEY does not look like sk_live_… or sk_test_…; was it cut when copied?",
+            reason="key",
         )
     if match[1] != publishable.mode:
         raise IQAuthError(

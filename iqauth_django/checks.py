@@ -1,0 +1,94 @@
+"""System checks. Their ids are stable and never used again; what is wrong with a setting is said by protocol/options.
+
+``check`` looks at settings and wiring and needs no network. ``check --deploy`` also asks the issuer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage
+from django.urls import NoReverseMatch, reverse
+
+from . import conf
+from .client.probe import probe
+from .protocol.options import Problem
+from .session.targets import CALLBACK
+
+_TAG = "iqauth"
+_MIDDLEWARE = "iqauth_django.middleware.IQAuthMiddleware"
+_BEFORE_OURS = (
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+)
+_AFTER_OURS = ("django.contrib.auth.middleware.LoginRequiredMiddleware",)
+
+
+def register() -> None:
+    checks.register(check_settings, _TAG, checks.Tags.security)
+    checks.register(check_wiring, _TAG)
+    checks.register(check_issuer, _TAG, deploy=True)
+
+
+def check_settings(**kwargs: Any) -> list[CheckMessage]:
+    """The keys and options: everything that can be known without a network."""
+    return _messages(conf.reading().problems)
+
+
+def check_wiring(**kwargs: Any) -> list[CheckMessage]:
+    """The middleware, its place, and the routes."""
+    return _messages([*_middleware_problems(list(settings.MIDDLEWARE)), *_route_problems()])
+
+
+def check_issuer(**kwargs: Any) -> list[CheckMessage]:
+    """Ask the issuer: is it there, are its keys usable, do the clocks agree, does it know our callback address."""
+    reading = conf.reading()
+    if reading.options is None:
+        return [checks.Error(problem.message, hint=problem.hint, id="iqauth.E033") for problem in reading.errors]
+    callback = reading.options.callback_url or ""
+    return _messages(probe(conf.get_client(), callback if "://" in callback else None))
+
+
+def _middleware_problems(names: list[str]) -> Iterable[Problem]:
+    if _MIDDLEWARE not in names:
+        hint = f'Add "{_MIDDLEWARE}" to MIDDLEWARE after AuthenticationMiddleware.'
+        yield Problem("iqauth.E020", "error", "IQAuthMiddleware is not in MIDDLEWARE: request.auth is never set.", hint)
+        return
+    ours = names.index(_MIDDLEWARE)
+    for name in _BEFORE_OURS:
+        if name in names and names.index(name) > ours:
+            hint = f"Put {_MIDDLEWARE} after {name}."
+            yield Problem(
+                "iqauth.E021", "error", f"{name.rpartition('.')[2]} comes after IQAuthMiddleware and undoes it.", hint
+            )
+    for name in _AFTER_OURS:
+        if name in names and names.index(name) < ours:
+            hint = f"Put {_MIDDLEWARE} before {name}."
+            yield Problem(
+                "iqauth.E022",
+                "error",
+                f"{name.rpartition('.')[2]} asks who is signed in before IQAuthMiddleware knows.",
+                hint,
+            )
+
+
+def _route_problems() -> Iterable[Problem]:
+    try:
+        reverse(CALLBACK)
+    except NoReverseMatch:
+        hint = 'Add path("api/iqauth/", include("iqauth_django.urls")) to the root URLconf.'
+        yield Problem(
+            "iqauth.E023", "error", "iqauth_django.urls is not included: there is no sign-in and no callback.", hint
+        )
+
+
+def _messages(problems: Iterable[Problem]) -> list[CheckMessage]:
+    return [
+        (checks.Error if problem.id.startswith("iqauth.E") else checks.Warning)(
+            problem.message, hint=problem.hint, id=problem.id
+        )
+        for problem in problems
+    ]

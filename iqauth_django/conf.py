@@ -1,0 +1,63 @@
+"""settings.IQAUTH and the environment → options and client.
+
+Nothing is read at import: ``collectstatic`` runs without secrets. What was read is kept until a setting changes, so
+``override_settings`` takes effect at once.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+from django.conf import settings
+from django.core.signals import setting_changed
+
+from .client.iqauth import IQAuth
+from .protocol.options import Options, Reading, read_options
+
+_WATCHED = frozenset({"IQAUTH", "DEBUG"})
+
+
+class _Known:
+    """What this process has read so far."""
+
+    lock = threading.Lock()
+    reading: Reading | None = None
+    client: IQAuth | None = None
+
+
+def reading() -> Reading:
+    """What the settings come to, with everything that is wrong with them."""
+    known = _Known.reading
+    if known is None:
+        known = _Known.reading = read_options(getattr(settings, "IQAUTH", {}), os.environ, debug=settings.DEBUG)
+    return known
+
+
+def get_options() -> Options:
+    """The options; raises ``config_invalid`` with the first problem's sentence."""
+    return reading().require()
+
+
+def get_client() -> IQAuth:
+    """This process's connection to the issuer; raises ``config_invalid``."""
+    client = _Known.client
+    if client is None:
+        with _Known.lock:
+            client = _Known.client = _Known.client or IQAuth(get_options())
+    return client
+
+
+def reset() -> None:
+    """Forget everything that was read: keys, discovery and options are read anew on next use."""
+    with _Known.lock:
+        _Known.reading = _Known.client = None
+
+
+def _on_setting_changed(*, setting: str, **kwargs: Any) -> None:
+    if setting in _WATCHED:
+        reset()
+
+
+setting_changed.connect(_on_setting_changed, dispatch_uid="iqauth_django.conf")

@@ -1,0 +1,86 @@
+"""Which credentials a request carries: at most one carrier, and no guessing.
+
+1. An ``Authorization: Bearer`` header is the carrier, good or bad. A bad one is never rescued by a cookie.
+2. Another scheme (``Basic`` before a staging site, say) belongs to somebody else and leaves the cookies to us.
+3. Of two cookies with one name neither is trusted: a sibling host or a deeper path may have planted one (cookie
+   tossing), and which of them is ours cannot be told.
+4. What is found is not judged here beyond its form; tokens.py does that.
+
+The Cookie header is read by hand because a mapping of cookies has already thrown away the duplicates.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from . import chunks
+from .claims import Carrier
+from .secret import Secret
+
+_SECOND_HEADER = re.compile(r",\s*bearer(\s|$)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What was found. ``refusal`` is a reason code when a carrier is there but its token cannot be read."""
+
+    carrier: Carrier | None = None
+    access_token: Secret | None = None
+    refresh_token: Secret | None = None
+    refusal: str | None = None
+    cookie_names: frozenset[str] = frozenset()
+    """Names of our session cookies that the browser sent, chunks included: what a clearing has to mirror."""
+
+
+def read_credentials(
+    authorization: str | None, cookie_header: str | None, *, access_name: str, refresh_name: str
+) -> Credentials:
+    """Read both headers as the server handed them over (several header lines joined by commas or semicolons)."""
+    pairs = list(cookie_pairs(cookie_header or ""))
+    names = frozenset(name for name, _ in pairs if belongs_to(name, access_name) or belongs_to(name, refresh_name))
+    bearer = _bearer(authorization or "")
+    if bearer is not None:
+        if not bearer:
+            return Credentials("bearer", refusal="authorization_header", cookie_names=names)
+        return Credentials("bearer", Secret(bearer), cookie_names=names)
+    if not names:
+        return Credentials()
+    access, access_problem = _from_cookies(pairs, access_name)
+    refresh, refresh_problem = _from_cookies(pairs, refresh_name)
+    problem = access_problem or refresh_problem
+    if "cookie_conflict" in (access_problem, refresh_problem):
+        return Credentials("cookie", refusal="cookie_conflict", cookie_names=names)
+    return Credentials("cookie", access, refresh, problem if access is None else None, names)
+
+
+def cookie_pairs(header: str) -> Iterable[tuple[str, str]]:
+    """Every ``name=value`` of a Cookie header in order, duplicates kept (RFC 6265 section 4.2.1)."""
+    for part in header.split(";"):
+        name, found, value = part.partition("=")
+        if found:
+            yield name.strip(), value.strip()
+
+
+def belongs_to(name: str, base: str) -> bool:
+    """True for the cookie ``base`` and its pieces ``base.1``, ``base.2`` …"""
+    return name == base or (name.startswith(base + ".") and name[len(base) + 1 :].isdecimal())
+
+
+def _from_cookies(pairs: list[tuple[str, str]], base: str) -> tuple[Secret | None, str | None]:
+    found = [(name, value) for name, value in pairs if belongs_to(name, base)]
+    if not found:
+        return None, None
+    if len({name for name, _ in found}) < len(found):
+        return None, "cookie_conflict"
+    value = chunks.join(base, dict(found))
+    return (Secret(value), None) if value else (None, "cookie_chunks")
+
+
+def _bearer(header: str) -> str | None:
+    """The Bearer token; "" when the header is one that cannot be trusted; None when it is not ours to read."""
+    scheme, _, rest = header.strip().partition(" ")
+    if _SECOND_HEADER.search(header) or (scheme.lower() == "bearer" and ("," in rest or " " in rest or not rest)):
+        return ""
+    return rest if scheme.lower() == "bearer" else None

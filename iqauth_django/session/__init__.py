@@ -1,0 +1,1 @@
+"""The server-managed session: cookies, sign-in, refresh, and what a request is answered when nobody is signed in."""

@@ -1,0 +1,68 @@
+"""Credentials → who this is, or why nobody.
+
+The warm path needs no socket, no database and no cache server. When it needs the issuer it says so by raising
+``NeedsIssuer``, and the caller decides on which thread to wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from iqauth_django.client.iqauth import IQAuth
+from iqauth_django.client.tokens import NeedsIssuer
+from iqauth_django.protocol.claims import Auth, auth_from_claims
+from iqauth_django.protocol.credentials import Credentials, read_credentials
+from iqauth_django.protocol.errors import IQAuthError
+from iqauth_django.protocol.options import Options
+
+__all__ = ["Authentication", "NeedsIssuer", "authenticate", "authenticate_warm", "credentials_of", "known_subject"]
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """The outcome, signed in or not: ``auth``, or the ``error`` that says why not (None when nothing was presented)."""
+
+    auth: Auth | None = None
+    error: IQAuthError | None = None
+
+
+def credentials_of(meta: Mapping[str, Any], options: Options) -> Credentials:
+    """Read Authorization and Cookie from a WSGI environ or an ASGI request's META."""
+    return read_credentials(
+        meta.get("HTTP_AUTHORIZATION"),
+        meta.get("HTTP_COOKIE"),
+        access_name=options.access_cookie_name,
+        refresh_name=options.refresh_cookie_name,
+    )
+
+
+def authenticate_warm(client: IQAuth, credentials: Credentials) -> Authentication:
+    """Decide with what this process knows. Raises ``NeedsIssuer`` when keys have to be fetched first."""
+    return _authenticate(client, credentials, warm=True)
+
+
+def authenticate(client: IQAuth, credentials: Credentials) -> Authentication:
+    """Decide; may wait for the issuer's keys (at most HTTP_DEADLINE)."""
+    return _authenticate(client, credentials, warm=False)
+
+
+def _authenticate(client: IQAuth, credentials: Credentials, *, warm: bool) -> Authentication:
+    if credentials.refusal:
+        code = "cookie_conflict" if credentials.refusal == "cookie_conflict" else "token_invalid"
+        return Authentication(error=IQAuthError(code, reason=credentials.refusal))
+    if credentials.carrier is None or credentials.access_token is None:
+        return Authentication()
+    token = credentials.access_token.reveal()
+    try:
+        claims = client.tokens.verify_warm(token) if warm else client.tokens.verify(token)
+        return Authentication(auth_from_claims(claims, credentials.carrier, client.options.claims_map))
+    except IQAuthError as error:
+        return Authentication(error=error)
+
+
+def known_subject(client: IQAuth, credentials: Credentials) -> str | None:
+    """Whose session the access token says this is, though it may have expired; None when it does not say."""
+    token = credentials.access_token
+    return client.tokens.owner_of(token.reveal()) if token is not None else None

@@ -1,0 +1,49 @@
+"""What a sign-in and a sign-out mean for Django's own session, where the project keeps its data.
+
+A sign-in keeps what the visitor had there (a basket, a half-filled form) but under a new key, so that a planted key is
+worth nothing (session fixation). What belonged to another person is dropped. A sign-out drops everything.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from django.contrib.sessions.backends.base import SessionBase
+from django.db import Error as DatabaseError
+from django.http import HttpRequest
+
+from iqauth_django.protocol.claims import Auth
+
+logger = logging.getLogger("iqauth_django.session")
+
+_OWNER = "_iqauth_owner"
+
+
+def begin(request: HttpRequest, auth: Auth) -> None:
+    session = _session(request)
+    if session is None:
+        return
+    owner = [auth.issuer, auth.sub]
+    if session.get(_OWNER, owner) != owner:
+        session.flush()
+    else:
+        session.cycle_key()
+    session[_OWNER] = owner
+    # Saved now: when the database is down, the sign-in fails before a token is in a cookie.
+    session.save()
+
+
+def end(request: HttpRequest) -> None:
+    session = _session(request)
+    if session is None or session.session_key is None:
+        return
+    try:
+        session.flush()
+    except DatabaseError as error:
+        # The sign-out itself needs no database; the row that stays behind holds no token.
+        logger.warning("session_not_flushed: the database answered %s.", type(error).__name__)
+
+
+def _session(request: HttpRequest) -> SessionBase | None:
+    session = getattr(request, "session", None)
+    return session if isinstance(session, SessionBase) else None

@@ -1,0 +1,101 @@
+"""Sign-ins under way: one encrypted cookie for each, so that tabs do not disturb each other.
+
+The cookie's name holds a hash of the flow's state and its content is bound to that name. A flow lives ten minutes. Of
+all the flows in a browser only the newest ``MOST`` count; older ones are cleared whenever a response of ours goes out,
+so that a Cookie header never grows over what servers accept. Nothing of a flow is kept on the server until it is spent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+from iqauth_django.protocol.credentials import cookie_pairs
+
+from .sealing import seal, unseal
+
+PREFIX = "iqauth_flow_"
+SECONDS = 600
+MOST = 5
+# All flow cookies together: below what nginx and gunicorn take, with room for the session's own.
+MOST_BYTES = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What has to be remembered between sending a browser to the issuer and its return."""
+
+    state: str
+    nonce: str
+    verifier: str
+    return_to: str
+    redirect_uri: str
+    silent: bool
+    begun_at: float
+
+    @property
+    def cookie_name(self) -> str:
+        return cookie_name(self.state)
+
+    def sealed(self) -> str:
+        return seal(list(asdict(self).values()), self.cookie_name)
+
+
+def new_flow(*, return_to: str, redirect_uri: str, silent: bool, now: float) -> Flow:
+    """A flow with fresh state, nonce (128 bits each) and PKCE verifier (256 bits, RFC 7636 section 4.1)."""
+    return Flow(_random(16), _random(16), _random(32), return_to, redirect_uri, silent, now)
+
+
+def cookie_name(state: str) -> str:
+    return PREFIX + hashlib.sha256(state.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowJar:
+    """The flows a browser holds: the ones that count, newest first, and the names of all the others."""
+
+    flows: tuple[Flow, ...]
+    stale_names: frozenset[str]
+
+    def find(self, state: str) -> Flow | None:
+        name = cookie_name(state)
+        return next((flow for flow in self.flows if flow.cookie_name == name), None)
+
+    def knows(self, state: str) -> bool:
+        """True when the browser has this flow's cookie, though it no longer counts."""
+        return cookie_name(state) in self.stale_names
+
+
+def read_flows(cookie_header: str, now: float, *, room_for: int = 0) -> FlowJar:
+    """Open every flow cookie of a request. ``room_for`` leaves places among the newest for flows about to be begun."""
+    found = [(name, value) for name, value in cookie_pairs(cookie_header) if name.startswith(PREFIX)]
+    opened = [(flow, len(name) + len(value)) for name, value in found if (flow := _open(name, value, now))]
+    opened.sort(key=lambda pair: pair[0].begun_at, reverse=True)
+    kept: list[Flow] = []
+    size = 0
+    for flow, length in opened[: MOST - room_for]:
+        size += length
+        if size > MOST_BYTES and kept:
+            break
+        kept.append(flow)
+    names = _names(kept)
+    return FlowJar(tuple(kept), frozenset(name for name, _ in found) - names)
+
+
+def _names(flows: Iterable[Flow]) -> frozenset[str]:
+    return frozenset(flow.cookie_name for flow in flows)
+
+
+def _open(name: str, value: str, now: float) -> Flow | None:
+    content = unseal(value, name)
+    if not isinstance(content, list) or len(content) != len(Flow.__slots__):
+        return None
+    flow = Flow(*content)
+    return flow if flow.cookie_name == name and now - SECONDS <= flow.begun_at <= now + SECONDS else None
+
+
+def _random(size: int) -> str:
+    return urlsafe_b64encode(os.urandom(size)).rstrip(b"=").decode()

@@ -1,0 +1,126 @@
+"""Rotating a refresh token: exactly one call upstream, and everybody gets the same successor.
+
+An issuer that rotates takes a second use of a token for theft and ends the session. Tabs, parallel requests and workers
+all hold the same token when it expires, so:
+
+1. In a process one caller does the work, the others wait for its future (single_flight).
+2. Between processes a lock in the Django cache decides. Who has it calls the issuer; the others wait for it to go.
+3. The successor is stored before anybody is answered, and given to whoever still comes with the old token for
+   REFRESH_GRACE seconds (handover).
+4. A sign-out or a newer sign-in retires the old token first. A rotation that ends after that gives its successor back
+   to the issuer and answers nobody: a late answer never overwrites what is newer.
+5. A failure is shared with those who waited for it, and with nobody who comes later.
+
+Without a working shared cache this degrades to one call for each process.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from dataclasses import replace
+from typing import Any
+
+from iqauth_django.client.iqauth import IQAuth
+from iqauth_django.protocol.errors import IQAuthError
+from iqauth_django.protocol.secret import Secret
+
+from . import handover, shared
+from .handover import Rotated
+from .single_flight import SingleFlight
+
+logger = logging.getLogger("iqauth_django.session")
+
+_POLL = 0.05
+_FAILURE_SECONDS = 10
+
+_flights: SingleFlight[Rotated] = SingleFlight()
+
+
+def rotate(client: IQAuth, refresh_token: Secret, subject: str | None) -> Rotated:
+    """Rotate ``refresh_token``, or receive what somebody else's rotation gave.
+
+    ``subject`` is whom the session belongs to, if that is known. Raises IQAuthError: terminal when the session is over.
+    """
+    return _flights.run(handover.key("flight", refresh_token), lambda: _rotate(client, refresh_token, subject))
+
+
+async def arotate(client: IQAuth, refresh_token: Secret, subject: str | None) -> Rotated:
+    """``rotate`` for coroutines; waits without a thread."""
+    return await _flights.arun(handover.key("flight", refresh_token), lambda: _rotate(client, refresh_token, subject))
+
+
+def retire(client: IQAuth, refresh_token: Secret) -> None:
+    """End a refresh token for good: it, its stored successor, and a rotation of it that is still under way."""
+    handover.mark_retired(refresh_token)
+    successor = handover.stored(client, refresh_token)
+    handover.discard(refresh_token)
+    client.revoke(successor.refresh_token if successor else refresh_token)
+
+
+def _rotate(client: IQAuth, refresh_token: Secret, subject: str | None) -> Rotated:
+    if handover.is_retired(refresh_token):
+        raise IQAuthError("session_retired")
+    rotated = handover.stored(client, refresh_token) or _lead_or_follow(client, refresh_token)
+    try:
+        claims = client.tokens.verify(rotated.access_token.reveal())
+    except IQAuthError as error:
+        # The old pair is spent, so the new one is handed out all the same; the next request says why it is refused.
+        logger.error("refreshed_token_refused: the issuer's new access token was not accepted (%s).", error.reason)
+        return rotated
+    if subject is not None and claims["sub"] != subject:
+        logger.critical("subject_changed: the issuer answered a refresh with another person's tokens; session ended.")
+        handover.discard(refresh_token)
+        client.revoke(rotated.refresh_token)
+        raise IQAuthError("subject_changed")
+    return replace(rotated, claims=claims)
+
+
+def _lead_or_follow(client: IQAuth, refresh_token: Secret) -> Rotated:
+    lock, me = handover.key("lock", refresh_token), secrets.token_hex(8)
+    patience = client.options.http_deadline + 1
+    give_up = time.monotonic() + 2 * patience
+    while time.monotonic() < give_up:
+        if shared.add(lock, me, patience):
+            return _lead(client, refresh_token, lock, me)
+        leader = shared.get(lock)
+        outcome = _follow(client, refresh_token, lock, leader) if leader is not None else None
+        if outcome is not None:
+            return outcome
+    raise IQAuthError("network", reason="refresh_wait")
+
+
+def _lead(client: IQAuth, refresh_token: Secret, lock: str, me: str) -> Rotated:
+    try:
+        # Another leader may have finished between our look for a successor and our getting the lock.
+        return handover.stored(client, refresh_token) or _call_issuer(client, refresh_token)
+    except IQAuthError as error:
+        shared.put(
+            handover.key("failure", refresh_token, me), [error.code, error.status, error.retry_after], _FAILURE_SECONDS
+        )
+        raise
+    finally:
+        if shared.get(lock) == me:
+            shared.remove(lock)
+
+
+def _call_issuer(client: IQAuth, refresh_token: Secret) -> Rotated:
+    tokens = client.refresh(refresh_token)
+    # An issuer that does not rotate sends no new refresh token; the old one goes on (RFC 6749 section 6).
+    rotated = Rotated(tokens.access_token, tokens.refresh_token or refresh_token, tokens.expires_in)
+    if handover.is_retired(refresh_token):
+        client.revoke(rotated.refresh_token)
+        raise IQAuthError("session_retired")
+    handover.store(client, refresh_token, rotated)
+    return rotated
+
+
+def _follow(client: IQAuth, refresh_token: Secret, lock: str, leader: Any) -> Rotated | None:
+    """Watch a leader until its successor is there or its lock is gone; None says: try to lead."""
+    while shared.get(lock) == leader:
+        time.sleep(_POLL)
+    failed = shared.get(handover.key("failure", refresh_token, str(leader)))
+    if isinstance(failed, list) and len(failed) == 3:
+        raise IQAuthError(failed[0], status=failed[1], retry_after=failed[2], reason="shared_failure")
+    return handover.stored(client, refresh_token)

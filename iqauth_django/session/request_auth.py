@@ -1,0 +1,49 @@
+"""``request.auth``: an eager plain object, whose being read is noticed.
+
+A response that depends on who asked must say ``Vary``; one that does not should stay cacheable for everybody. Which it
+is can only be told by whether ``request.auth`` was read, so the request gets a class with that one property. The setter
+is for DRF and Ninja, which assign to it; what they assign is theirs, and nothing of ours reads it back.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from iqauth_django.protocol.claims import Auth
+
+from .request_session import RequestSession, session_of
+
+_ASSIGNED = "_iqauth_assigned"
+_classes: dict[type[HttpRequest], Any] = {}
+
+
+class IQAuthRequest(HttpRequest):
+    """A request that went through the middleware; write it in annotations: ``def view(request: IQAuthRequest)``."""
+
+    @property
+    def auth(self) -> Auth | None:
+        """Who is signed in, None when nobody is (SDK README, "Middleware behavior")."""
+        session = session_of(self)
+        session.was_read = True
+        if _ASSIGNED in self.__dict__:
+            assigned: Auth | None = self.__dict__[_ASSIGNED]
+            return assigned
+        return session.auth
+
+    @auth.setter
+    def auth(self, value: Any) -> None:
+        self.__dict__[_ASSIGNED] = value
+
+
+def give_auth(session: RequestSession) -> None:
+    """Give the session's request its ``auth``."""
+    request = session.request
+    own = type(request)
+    if not isinstance(request, IQAuthRequest):
+        request.__class__ = _classes.get(own) or _classes.setdefault(own, _with_auth(own))
+
+
+def _with_auth(request_class: type[HttpRequest]) -> Any:
+    return type(request_class.__name__, (IQAuthRequest, request_class), {})

@@ -1,0 +1,1 @@
+"""Views by what they serve; urls.py names them."""

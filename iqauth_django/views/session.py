@@ -1,0 +1,188 @@
+"""sign-in, callback, refresh, signout, me."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import async_to_sync, iscoroutinefunction
+from django.contrib.auth.decorators import login_not_required
+from django.db import Error as DatabaseError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from iqauth_django import conf, signals
+from iqauth_django.backends import linked_user
+from iqauth_django.protocol import oidc
+from iqauth_django.protocol.claims import Auth, session_user
+from iqauth_django.protocol.errors import IQAuthError
+from iqauth_django.session import bounces, csrf, django_session, pages, targets
+from iqauth_django.session import sign_in as flow
+from iqauth_django.session.navigation import is_prefetch, wants_page
+from iqauth_django.session.refresh import retire
+from iqauth_django.session.request_session import RequestSession, session_of
+
+logger = logging.getLogger("iqauth_django.session")
+
+View = Callable[[HttpRequest], HttpResponse]
+_TRUE = frozenset({"1", "true", "yes"})
+
+
+def _route(*methods: str) -> Callable[[View], View]:
+    """What all our routes share: their methods, no LoginRequiredMiddleware, and CSRF by carrier instead of Django's."""
+
+    def decorate(view: View) -> View:
+        return csrf_exempt(login_not_required(require_http_methods(methods)(view)))
+
+    return decorate
+
+
+@_route("GET")
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """Send the browser to the issuer. Query: return_to, prompt, login_hint, tenant, silent."""
+    details: list[tuple[str, str]] = []
+    try:
+        session, client = session_of(request), conf.get_client()
+        now = client.now()
+        if is_prefetch(request):
+            raise IQAuthError("prefetch_refused")
+        if targets.comes_from_callback(request):
+            bounces.add(request, session.cookies, now)
+            logger.error("callback_guarded: something on this site sends the callback to sign in; exempt our routes.")
+        if bounces.count(request, now) >= bounces.MOST:
+            bounces.forget(request, session.cookies)
+            raise IQAuthError("too_many_bounces")
+        redirect_uri = targets.redirect_uri(request)
+        details.append((_("Callback address"), redirect_uri))
+        url = flow.begin(
+            session,
+            client,
+            return_to=targets.after_sign_in(request),
+            redirect_uri=redirect_uri,
+            hints=oidc.allowed_hints({name: request.GET[name] for name in request.GET}),
+            silent=request.GET.get("silent", "").lower() in _TRUE,
+        )
+    except IQAuthError as error:
+        _log("sign_in_failed", error)
+        return _page(request, error, details)
+    return pages.harden(HttpResponseRedirect(url))
+
+
+@_route("GET")
+def callback(request: HttpRequest) -> HttpResponse:
+    """The issuer's answer: checked, redeemed, put into cookies, and on to return_to; a failure is a page, not a loop."""
+    try:
+        session, client = session_of(request), conf.get_client()
+        if is_prefetch(request):
+            raise IQAuthError("prefetch_refused")
+        pairs = [(name, value) for name, values in request.GET.lists() for value in values]
+        signed_in = flow.complete(session, client, oidc.callback_parameters(pairs))
+        user = None
+        if signed_in.auth is not None:
+            try:
+                user = _begin_django_session(request, signed_in.auth)
+                flow.adopt(session, client, signed_in)
+            except (DatabaseError, IQAuthError) as error:
+                flow.give_back(client, signed_in.tokens)
+                raise error if isinstance(error, IQAuthError) else IQAuthError("storage_unavailable") from error
+            bounces.add(request, session.cookies, client.now())
+    except IQAuthError as error:
+        _log("callback_failed", error)
+        return _page(request, error, [])
+    if signed_in.auth is not None:
+        signals.send(signals.signed_in, RequestSession, request=request, auth=signed_in.auth, user=user)
+    return pages.harden(HttpResponseRedirect(signed_in.return_to))
+
+
+@_route("POST")
+def refresh(request: HttpRequest) -> HttpResponse:
+    """Rotate the tokens. 200 with expiresAt (seconds since 1970); tokens only ever in cookies."""
+    try:
+        session = session_of(request)
+        csrf.check(request)
+        if session.credentials.refresh_token is None:
+            raise session.error or IQAuthError("not_signed_in")
+        session.refresh()
+    except IQAuthError as error:
+        return pages.envelope(error)
+    if session.rotated is None:
+        return pages.envelope(session.refresh_error or IQAuthError("unknown"))
+    response = JsonResponse({"success": True, "data": {"expiresAt": session.expires_at}})
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+@_route("POST")
+def signout(request: HttpRequest) -> HttpResponse:
+    """Revoke upstream, forget the successor, clear the cookies whatever the issuer says. JSON, or 303 to a page."""
+    try:
+        session, client = session_of(request), conf.get_client()
+        csrf.check(request)
+        target = targets.after_sign_out(request)
+    except IQAuthError as error:
+        return _page(request, error, []) if wants_page(request) else pages.envelope(error)
+    auth, refresh_token = session.auth, session.credentials.refresh_token
+    session.sign_out()
+    flow.forget_all(session, client)
+    django_session.end(request)
+    if refresh_token is not None:
+        retire(client, refresh_token)
+    signals.send(signals.signed_out, RequestSession, request=request, auth=auth)
+    if not wants_page(request):
+        return JsonResponse({"success": True, "data": {}})
+    # 303 on our own origin: Chromium applies CSP form-action to the whole redirect chain of a form.
+    return pages.harden(HttpResponseRedirect(target, status=303))
+
+
+@_route("GET")
+def me(request: HttpRequest) -> HttpResponse:
+    """Who is signed in, in the SDK's envelope; 401 when nobody is."""
+    try:
+        session = session_of(request)
+        session.was_read = True
+        if session.auth is None:
+            raise session.error or IQAuthError("not_signed_in")
+        auth = session.auth
+        user = {**session_user(auth), **_enrichment(auth, request)}
+    except IQAuthError as error:
+        return pages.envelope(error)
+    body = {"success": True, "data": {"user": user, "claims": auth.claims, "tenantId": auth.tenant_id}}
+    response = JsonResponse(body)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _enrichment(auth: Auth, request: HttpRequest) -> dict[str, Any]:
+    """What USERINFO_ENRICHER adds; its own errors are the project's to see."""
+    configured = conf.get_options().userinfo_enricher
+    if configured is None:
+        return {}
+    enricher = import_string(configured) if isinstance(configured, str) else configured
+    added = async_to_sync(enricher)(auth, request) if iscoroutinefunction(enricher) else enricher(auth, request)
+    return dict(added or {})
+
+
+def _begin_django_session(request: HttpRequest, auth: Auth) -> Any:
+    """Link the user and give the Django session a new key; nothing of the sign-in is kept when the database fails."""
+    user = linked_user(auth) if conf.get_options().user_mode == "linked" else None
+    django_session.begin(request, auth)
+    return user
+
+
+def _page(request: HttpRequest, error: IQAuthError, details: list[tuple[str, str]]) -> HttpResponse:
+    again = functools.partial(targets.own_path, targets.SIGN_IN)
+    try:
+        action = (again(), _("Start again"))
+    except IQAuthError:
+        action = None
+    return pages.page(request, error, title=_("Signing in did not work"), action=action, details=details)
+
+
+def _log(what: str, error: IQAuthError) -> None:
+    level = logging.ERROR if error.category == "config_invalid" else logging.WARNING
+    logger.log(level, "%s: %s (%s): %s %s", what, error.code, error.reason, error.message, error.hint)
