@@ -14,15 +14,18 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from .browser import Answer, Browser, forms_of
+from iqauth_django.testing import Browser
+from iqauth_django.testing.browser import needed_form
+
 from .demo import running
 from .servers import DemoError, free_port
 
-PERSON = "Olivia Owens"  # an owner among the issuer's seeded people: she may open every page
+PERSON, NAME = "owner", "Olivia Owens"  # of the issuer's seeded people: an owner may open every page
+Answer = requests.Response
 
 
 class WrongHopError(Exception):
@@ -30,81 +33,86 @@ class WrongHopError(Exception):
 
 
 class Walk:
-    """One walk through a site. Each method is a hop: it acts, and says what has to come of it."""
+    """One walk through a site. Each method is a hop: it asks, and says what has to come of it."""
 
     def __init__(self, site: str) -> None:
         self.site = site.rstrip("/")
-        self.browser = Browser()
+        self.at_the_site = requests.Session()
+        self.at_the_site.trust_env = False  # no proxy and no .netrc between two programs of one machine
+        self.at_the_issuer = Browser()
+        self.answer = Answer()
+        """What the last hop was answered."""
 
-    def public_page(self) -> Answer:
-        answer = self.browser.open(self.site + "/")
-        return expect(answer, 200, contains="Sign in")
+    def public_page(self) -> None:
+        self._page("/")
+        self._expect(200, contains="Sign in")
 
-    def me_signed_out(self) -> Answer:
-        return expect(self.browser.open(self.site + "/api/iqauth/me", accept="application/json"), 401)
+    def me_signed_out(self) -> None:
+        self._json("/api/iqauth/me")
+        self._expect(401)
 
-    def protected_page_signed_out(self) -> Answer:
-        return expect(self.browser.open(self.site + "/dashboard/"), 302, location="/api/iqauth/sign-in")
+    def protected_page_signed_out(self) -> None:
+        self._page("/dashboard/")
+        self._expect(302, location="/api/iqauth/sign-in")
 
-    def sign_in(self) -> Answer:
-        return expect(self.browser.follow(), 302, location="/oidc/authorize")
+    def sign_in(self) -> None:
+        self._page(self._location())
+        self._expect(302, location="/oidc/authorize")
 
-    def authorize(self) -> Answer:
-        """The issuer's page of people, straight away or one redirect further on."""
-        answer = self.browser.follow()
-        while answer.is_redirect and _same_origin(answer.url, answer.headers["Location"]):
-            answer = self.browser.follow()
-        return expect(answer, 200, contains=PERSON)
+    def authorize(self) -> None:
+        self.answer = self.at_the_issuer.get(self._location())
+        self._expect(200, contains=NAME)
 
-    def continue_as(self) -> Answer:
-        form = next((form for form in forms_of(self.browser.answer) if PERSON in form.words), None)
-        if form is None:
-            raise WrongHopError(f"expected a form to continue as {PERSON}")
-        return expect(self.browser.submit(form), 302, 303, location="/api/iqauth/callback")
+    def continue_as(self) -> None:
+        form = needed_form(self.answer, "/person")
+        self.answer = self.at_the_issuer.press(self.answer, form, PERSON)
+        self._expect(302, 303, location="/api/iqauth/callback")
 
-    def callback(self) -> Answer:
-        return expect(self.browser.follow(), 302, location="/dashboard/")
+    def callback(self) -> None:
+        self._page(self._location())
+        self._expect(302, location="/dashboard/")
 
-    def me(self) -> Answer:
-        answer = expect(self.browser.open(self.site + "/api/iqauth/me", accept="application/json"), 200)
-        name = _member(answer, "data", "user", "name")
-        if name != PERSON:
-            raise WrongHopError(f"expected data.user.name to be {PERSON!r}, not {name!r}")
-        return answer
+    def me(self) -> None:
+        self._json("/api/iqauth/me")
+        self._expect(200)
+        self._expect_member(NAME, "data", "user", "name")
 
-    def protected_page(self) -> Answer:
-        return expect(self.browser.open(self.site + "/dashboard/"), 200, contains=PERSON)
+    def protected_page(self) -> None:
+        self._page("/dashboard/")
+        self._expect(200, contains=NAME)
 
-    def role_page(self) -> Answer:
-        return expect(self.browser.open(self.site + "/reports/"), 200, contains="Reports to approve")
+    def role_page(self) -> None:
+        self._page("/reports/")
+        self._expect(200, contains="Reports to approve")
 
-    def json_endpoint(self) -> Answer:
-        answer = expect(self.browser.open(self.site + "/api/projects", accept="application/json"), 200)
-        if not _member(answer, "projects"):
-            raise WrongHopError("expected a list of projects")
-        return answer
+    def json_endpoint(self) -> None:
+        self._json("/api/projects")
+        self._expect(200, contains='"north-quay-fenders"')
 
-    def refresh(self) -> Answer:
-        answer = expect(self.browser.post(self.site + "/api/iqauth/refresh", origin=self.site), 200)
-        if _member(answer, "success") is not True or not answer.cookies:
-            raise WrongHopError('expected {"success": true} and fresh cookies')
-        return answer
+    def refresh(self) -> None:
+        before = self.at_the_site.cookies.get("iqauth_rt")
+        self._ask("POST", "/api/iqauth/refresh", Accept="application/json", Origin=self.site)
+        self._expect(200)
+        self._expect_member(True, "success")
+        if self.at_the_site.cookies.get("iqauth_rt") in (None, before):
+            raise WrongHopError("expected the refresh cookie to be replaced")
 
-    def sign_out(self) -> Answer:
-        self.browser.open(self.site + "/")
-        form = next((form for form in forms_of(self.browser.answer) if "Sign out" in form.words), None)
-        if form is None:
-            raise WrongHopError("expected a sign-out form on the page")
-        return expect(self.browser.submit(form), 303, location="/")
+    def sign_out(self) -> None:
+        """Without a script, as the form in the page's header does it."""
+        self._page("/")
+        self._expect(200, contains='action="/api/iqauth/signout"')
+        token = self.at_the_site.cookies.get("csrftoken") or ""
+        self._ask("POST", "/api/iqauth/signout", {"csrfmiddlewaretoken": token}, Accept="text/html")
+        self._expect(303, location="/")
 
-    def hops(self) -> list[tuple[str, Callable[[], Answer]]]:
+    def hops(self) -> list[tuple[str, Callable[[], None]]]:
         return [
             ("public page", self.public_page),
             ("me, signed out", self.me_signed_out),
             ("protected page, signed out", self.protected_page_signed_out),
             ("sign-in", self.sign_in),
             ("authorize, at the issuer", self.authorize),
-            (f"continue as {PERSON}", self.continue_as),
+            (f"continue as {NAME}", self.continue_as),
             ("callback", self.callback),
             ("me", self.me),
             ("protected page", self.protected_page),
@@ -116,18 +124,41 @@ class Walk:
             ("me, signed out again", self.me_signed_out),
         ]
 
+    def _page(self, path: str) -> None:
+        self._ask("GET", path, Accept="text/html")
 
-def expect(answer: Answer, *statuses: int, location: str | None = None, contains: str | None = None) -> Answer:
-    """The answer itself when its status, the path it redirects to and its text are right; raises WrongHopError."""
-    if answer.status_code not in statuses:
-        raise WrongHopError(f"expected {' or '.join(map(str, statuses))}, got {answer.status_code}")
-    if location is not None and urlsplit(answer.headers.get("Location", "")).path != location:
-        raise WrongHopError(
-            f"expected a redirect to {location}, got one to {_shown(answer.headers.get('Location', 'nowhere'))}"
+    def _json(self, path: str) -> None:
+        self._ask("GET", path, Accept="application/json")
+
+    def _ask(self, method: str, path: str, form: dict[str, str] | None = None, **headers: str) -> None:
+        url = urljoin(self.site + "/", path)
+        self.answer = self.at_the_site.request(
+            method, url, data=form, headers=headers, timeout=15, allow_redirects=False
         )
-    if contains is not None and contains not in answer.text:
-        raise WrongHopError(f"expected {contains!r} on the page")
-    return answer
+
+    def _location(self) -> str:
+        return urljoin(self.answer.url, self.answer.headers["Location"])
+
+    def _expect(self, *statuses: int, location: str | None = None, contains: str | None = None) -> None:
+        """Raises WrongHopError unless the answer has one of the statuses, redirects to that path, has that text."""
+        if self.answer.status_code not in statuses:
+            raise WrongHopError(f"expected {' or '.join(map(str, statuses))}")
+        got = self.answer.headers.get("Location", "")
+        if location is not None and urlsplit(got).path != location:
+            raise WrongHopError(f"expected a redirect to {location}, got one to {without_query(got)}")
+        if contains is not None and contains not in self.answer.text:
+            raise WrongHopError(f"expected {contains!r} in the answer")
+
+    def _expect_member(self, wanted: object, *names: str) -> None:
+        """Raises WrongHopError unless the answer is JSON whose member, found name by name, is ``wanted``."""
+        try:
+            value: object = self.answer.json()
+        except requests.JSONDecodeError:
+            raise WrongHopError("expected JSON") from None
+        for name in names:
+            value = value.get(name) if isinstance(value, dict) else None
+        if value != wanted:
+            raise WrongHopError(f"expected {'.'.join(names)} to be {wanted!r}")
 
 
 def walk(site: str) -> bool:
@@ -135,41 +166,26 @@ def walk(site: str) -> bool:
     walker = Walk(site)
     for number, (name, hop) in enumerate(walker.hops(), 1):
         try:
-            answer = hop()
-        except WrongHopError as wrong:
-            _print(number, name, walker.browser.answer, f"WRONG: {wrong}")
+            hop()
+        except (WrongHopError, AssertionError) as wrong:
+            print(f"{_line(number, name, walker.answer)}  WRONG: {wrong}", flush=True)
             return False
         except requests.RequestException as error:
-            print(f"{number:3}  {name:30} WRONG: no answer ({type(error).__name__})", flush=True)
+            print(f"{number:3}  {name:27} ---  WRONG: no answer ({type(error).__name__})", flush=True)
             return False
-        _print(number, name, answer, _shown(answer.headers.get("Location", "")))
+        print(_line(number, name, walker.answer), flush=True)
     return True
 
 
-def _print(number: int, name: str, answer: Answer, note: str) -> None:
-    asked = f"{answer.request.method or '':4} {_shown(answer.url)}"
-    print(f"{number:3}  {name:30} {answer.status_code}  {asked:58} {note}".rstrip(), flush=True)
+def _line(number: int, name: str, answer: Answer) -> str:
+    asked = f"{answer.request.method} {without_query(answer.url)}"
+    to = without_query(answer.headers.get("Location", ""))
+    return f"{number:3}  {name:27} {answer.status_code}  {asked}" + (f" -> {to}" if to else "")
 
 
-def _shown(url: str) -> str:
-    """Without the query: it holds codes and state, which belong in no log."""
+def without_query(url: str) -> str:
+    """A query may hold a code and a state, which belong in no log."""
     return url.partition("?")[0]
-
-
-def _same_origin(url: str, location: str) -> bool:
-    there = urlsplit(location)
-    return not there.netloc or there.netloc == urlsplit(url).netloc
-
-
-def _member(answer: Answer, *names: str) -> object:
-    """A member deep in a JSON answer, None when it is not there."""
-    try:
-        value: object = answer.json()
-    except requests.JSONDecodeError:
-        raise WrongHopError("expected JSON") from None
-    for name in names:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,14 +1,19 @@
-"""Print the README's settings table from the one place where the settings are defined.
+"""Write the README's settings table from the one place where the settings are defined.
 
 python workshop/settings_table.py
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from iqauth_django.protocol.settings_table import SETTINGS
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+_PLACE = re.compile(r"(<!-- settings: [^\n]* -->\n).*?(<!-- end of settings -->)", re.DOTALL)
 
 
 def rows() -> Iterator[str]:
@@ -17,6 +22,12 @@ def rows() -> Iterator[str]:
     yield "|---|---|---|"
     for setting in SETTINGS:
         yield f"| `{setting.name}` | {_shown(setting.default)} | {setting.meaning} |"
+
+
+def with_table(text: str) -> str:
+    """``text`` with the table of today between its two marks."""
+    table = "\n".join(rows())
+    return _PLACE.sub(lambda marks: f"{marks[1]}\n{table}\n\n{marks[2]}", text)
 
 
 def _shown(default: Any) -> str:
@@ -28,4 +39,4 @@ def _shown(default: Any) -> str:
 
 
 if __name__ == "__main__":
-    print("\n".join(rows()))
+    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
