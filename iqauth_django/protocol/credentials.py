@@ -74,7 +74,10 @@ def _from_cookies(pairs: list[tuple[str, str]], base: str) -> tuple[Secret | Non
         return None, None
     if len({name for name, _ in found}) < len(found):
         return None, "cookie_conflict"
-    value = chunks.join(base, dict(found))
+    pieces = {name: value for name, value in found if value}  # an emptied cookie is one that is gone
+    if not pieces:
+        return None, None
+    value = chunks.join(base, pieces)
     return (Secret(value), None) if value else (None, "cookie_chunks")
 
 

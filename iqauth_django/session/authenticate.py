@@ -6,9 +6,9 @@ The warm path needs no socket, no database and no cache server. When it needs th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+
+from django.http import HttpRequest
 
 from iqauth_django.client.iqauth import IQAuth
 from iqauth_django.client.tokens import NeedsIssuer
@@ -17,7 +17,15 @@ from iqauth_django.protocol.credentials import Credentials, read_credentials
 from iqauth_django.protocol.errors import IQAuthError
 from iqauth_django.protocol.options import Options
 
-__all__ = ["Authentication", "NeedsIssuer", "authenticate", "authenticate_warm", "credentials_of", "known_subject"]
+__all__ = [
+    "Authentication",
+    "NeedsIssuer",
+    "authenticate",
+    "authenticate_warm",
+    "cookie_header",
+    "credentials_of",
+    "known_subject",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +36,19 @@ class Authentication:
     error: IQAuthError | None = None
 
 
-def credentials_of(meta: Mapping[str, Any], options: Options) -> Credentials:
-    """Read Authorization and Cookie from a WSGI environ or an ASGI request's META."""
+def cookie_header(request: HttpRequest) -> str:
+    """The whole Cookie header. HTTP/2 may split it (RFC 9113 section 8.2.3), and Django joins the parts by a comma."""
+    scope = getattr(request, "scope", None)
+    if scope is None:
+        return str(request.META.get("HTTP_COOKIE", ""))
+    return "; ".join(value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie")
+
+
+def credentials_of(request: HttpRequest, options: Options) -> Credentials:
+    """What the request carries: Authorization, else the session cookies."""
     return read_credentials(
-        meta.get("HTTP_AUTHORIZATION"),
-        meta.get("HTTP_COOKIE"),
+        request.META.get("HTTP_AUTHORIZATION"),
+        cookie_header(request),
         access_name=options.access_cookie_name,
         refresh_name=options.refresh_cookie_name,
     )

@@ -66,7 +66,7 @@ class RequestSession:
         except IQAuthError as error:
             self.error = error
             return
-        self.credentials = credentials_of(self.request.META, self.client.options)
+        self.credentials = credentials_of(self.request, self.client.options)
         if self.credentials.carrier is None:
             return
         try:

@@ -1,8 +1,8 @@
 """The sign-in: away to the issuer, and back.
 
 ``begin`` remembers the flow in the browser and says where to send it. ``complete`` checks the answer in this order, and
-stops at the first thing that is wrong: the flow is this browser's and still open; state and iss; the issuer's own error;
-the flow was not spent before; the code is redeemed; the ID token; the access token; both are of one person. Whatever
+stops at the first thing that is wrong: the flow is this browser's and open; state and iss; the issuer's error; the
+flow was not spent before; the code is redeemed; the ID token; the access token; both are of one person. Whatever
 the outcome, the flow's cookie goes. A refresh token that came with tokens we refuse is given back to the issuer.
 """
 
@@ -21,6 +21,7 @@ from iqauth_django.protocol.secret import Secret
 from iqauth_django.protocol.token_answer import TokenSet
 
 from . import shared
+from .authenticate import cookie_header
 from .cookies import flow_attributes
 from .flows import SECONDS, Flow, FlowJar, cookie_name, new_flow, read_flows
 from .refresh import retire
@@ -169,7 +170,7 @@ def _spent(state: str) -> str:
 
 
 def _jar(session: RequestSession, now: float, *, room_for: int = 0) -> FlowJar:
-    return read_flows(session.request.META.get("HTTP_COOKIE", ""), now, room_for=room_for)
+    return read_flows(cookie_header(session.request), now, room_for=room_for)
 
 
 def _clear(session: RequestSession, names: Iterable[str]) -> None:

@@ -75,7 +75,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 
 @_route("GET")
 def callback(request: HttpRequest) -> HttpResponse:
-    """The issuer's answer: checked, redeemed, put into cookies, and on to return_to; a failure is a page, not a loop."""
+    """The issuer's answer: checked, redeemed, put into cookies, on to return_to. A failure is a page, never a loop."""
     try:
         session, client = session_of(request), conf.get_client()
         if is_prefetch(request):

@@ -1,3 +1,19 @@
 from django.urls import include, path
 
-urlpatterns = [path("api/iqauth/", include("iqauth_django.urls"))]
+from . import views
+
+urlpatterns = [
+    path("api/iqauth/", include("iqauth_django.urls")),
+    path("", views.public, name="public"),
+    path("page", views.page),
+    path("apage", views.async_page),
+    path("admins", views.admins),
+    path("acme", views.acme),
+    path("api/data", views.data),
+    path("stream", views.stream),
+    path("broken", views.broken),
+    path("who", views.who),
+    path("awho", views.async_who),
+    path("raises", views.raises),
+    path("post", views.post),
+]
