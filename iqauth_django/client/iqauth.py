@@ -98,8 +98,11 @@ class IQAuth:
             logger.warning("revocation_failed: the issuer answered %s; the tokens end by themselves.", answer.status)
         return answer.status == 200
 
-    def verify_id_token(self, tokens: TokenSet, *, nonce: str) -> dict[str, Any]:
-        """The ID token's claims (OpenID Connect Core 3.1.3.7); raises ``id_token_invalid`` or ``clock_wrong``."""
+    def verify_id_token(self, tokens: TokenSet, *, nonce: str | None) -> dict[str, Any]:
+        """The ID token's claims (OpenID Connect Core 3.1.3.7); ``nonce`` is None for one that came with a refresh.
+
+        Raises ``token_invalid`` or ``token_expired``, ``token_response_invalid`` when there is none.
+        """
         if tokens.id_token is None:
             raise IQAuthError("token_response_invalid", reason="id_token")
         token = tokens.id_token.reveal()

@@ -62,16 +62,18 @@ class Tokens:
                 raise
         raise NeedsIssuer
 
-    def owner_of(self, token: str) -> str | None:
-        """The subject of a genuine access token, expired or not; None when it is not one by the keys known here."""
+    def genuine(self, token: str) -> dict[str, Any] | None:
+        """The claims of a genuine access token, expired or not; None when it is not one by the keys known here.
+
+        For comparing whose session it is, never for letting anybody in.
+        """
         keys = self._keyring.cached()
         if keys is None:
             return None
         try:
-            claims = verify_access_token(token, keys, self._issuer, self._audience, self._clock(), math.inf)
+            return verify_access_token(token, keys, self._issuer, self._audience, self._clock(), math.inf)
         except IQAuthError:
             return None
-        return str(claims["sub"])
 
     def verify(self, token: str) -> dict[str, Any]:
         """The claims of a valid access token; waits for the issuer if it has to.

@@ -6,7 +6,9 @@ The warm path needs no socket, no database and no cache server. When it needs th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.http import HttpRequest
 
@@ -17,6 +19,8 @@ from iqauth_django.protocol.credentials import Credentials, read_credentials
 from iqauth_django.protocol.errors import IQAuthError
 from iqauth_django.protocol.options import Options
 
+from . import access_token
+
 __all__ = [
     "Authentication",
     "NeedsIssuer",
@@ -24,7 +28,7 @@ __all__ = [
     "authenticate_warm",
     "cookie_header",
     "credentials_of",
-    "known_subject",
+    "known_claims",
 ]
 
 
@@ -72,13 +76,14 @@ def _authenticate(client: IQAuth, credentials: Credentials, *, warm: bool) -> Au
         return Authentication()
     token = credentials.access_token.reveal()
     try:
-        claims = client.tokens.verify_warm(token) if warm else client.tokens.verify(token)
+        verify = access_token.verify_warm if warm else access_token.verify
+        claims = verify(client, token, credentials.carrier)
         return Authentication(auth_from_claims(claims, credentials.carrier, client.options.claims_map))
     except IQAuthError as error:
         return Authentication(error=error)
 
 
-def known_subject(client: IQAuth, credentials: Credentials) -> str | None:
-    """Whose session the access token says this is, though it may have expired; None when it does not say."""
+def known_claims(client: IQAuth, credentials: Credentials) -> Mapping[str, Any] | None:
+    """Whose session the access cookie says this is, though it may have expired; None when it does not say."""
     token = credentials.access_token
-    return client.tokens.owner_of(token.reveal()) if token is not None else None
+    return access_token.known_claims(client, token.reveal()) if token is not None else None

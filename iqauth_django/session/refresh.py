@@ -19,6 +19,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +27,7 @@ from iqauth_django.client.iqauth import IQAuth
 from iqauth_django.protocol.errors import IQAuthError
 from iqauth_django.protocol.secret import Secret
 
-from . import handover, shared
+from . import access_token, handover, shared
 from .handover import Rotated
 from .single_flight import SingleFlight
 
@@ -38,17 +39,18 @@ _FAILURE_SECONDS = 10
 _flights: SingleFlight[Rotated] = SingleFlight()
 
 
-def rotate(client: IQAuth, refresh_token: Secret, subject: str | None) -> Rotated:
+def rotate(client: IQAuth, refresh_token: Secret, known: Mapping[str, Any] | None) -> Rotated:
     """Rotate ``refresh_token``, or receive what somebody else's rotation gave.
 
-    ``subject`` is whom the session belongs to, if that is known. Raises IQAuthError: terminal when the session is over.
+    ``known`` are the claims of the access token before, if there are any: the successor has to be of the same subject.
+    Raises IQAuthError: terminal when the session is over.
     """
-    return _flights.run(handover.key("flight", refresh_token), lambda: _rotate(client, refresh_token, subject))
+    return _flights.run(handover.key("flight", refresh_token), lambda: _rotate(client, refresh_token, known))
 
 
-async def arotate(client: IQAuth, refresh_token: Secret, subject: str | None) -> Rotated:
+async def arotate(client: IQAuth, refresh_token: Secret, known: Mapping[str, Any] | None) -> Rotated:
     """``rotate`` for coroutines; waits without a thread."""
-    return await _flights.arun(handover.key("flight", refresh_token), lambda: _rotate(client, refresh_token, subject))
+    return await _flights.arun(handover.key("flight", refresh_token), lambda: _rotate(client, refresh_token, known))
 
 
 def retire(client: IQAuth, refresh_token: Secret) -> None:
@@ -59,17 +61,17 @@ def retire(client: IQAuth, refresh_token: Secret) -> None:
     client.revoke(successor.refresh_token if successor else refresh_token)
 
 
-def _rotate(client: IQAuth, refresh_token: Secret, subject: str | None) -> Rotated:
+def _rotate(client: IQAuth, refresh_token: Secret, known: Mapping[str, Any] | None) -> Rotated:
     if handover.is_retired(refresh_token):
         raise IQAuthError("session_retired")
-    rotated = handover.stored(client, refresh_token) or _lead_or_follow(client, refresh_token)
+    rotated = handover.stored(client, refresh_token) or _lead_or_follow(client, refresh_token, known)
     try:
-        claims = client.tokens.verify(rotated.access_token.reveal())
+        claims = access_token.verify(client, rotated.access_token.reveal(), "cookie")
     except IQAuthError as error:
         # The old pair is spent, so the new one is handed out all the same; the next request says why it is refused.
         logger.error("refreshed_token_refused: the issuer's new access token was not accepted (%s).", error.reason)
         return rotated
-    if subject is not None and claims["sub"] != subject:
+    if known is not None and claims["sub"] != known["sub"]:
         logger.critical("subject_changed: the issuer answered a refresh with another person's tokens; session ended.")
         handover.discard(refresh_token)
         client.revoke(rotated.refresh_token)
@@ -77,13 +79,13 @@ def _rotate(client: IQAuth, refresh_token: Secret, subject: str | None) -> Rotat
     return replace(rotated, claims=claims)
 
 
-def _lead_or_follow(client: IQAuth, refresh_token: Secret) -> Rotated:
+def _lead_or_follow(client: IQAuth, refresh_token: Secret, known: Mapping[str, Any] | None) -> Rotated:
     lock, me = handover.key("lock", refresh_token), secrets.token_hex(8)
     patience = client.options.http_deadline + 1
     give_up = time.monotonic() + 2 * patience
     while time.monotonic() < give_up:
         if shared.add(lock, me, patience):
-            return _lead(client, refresh_token, lock, me)
+            return _lead(client, refresh_token, known, lock, me)
         leader = shared.get(lock)
         outcome = _follow(client, refresh_token, lock, leader) if leader is not None else None
         if outcome is not None:
@@ -91,10 +93,10 @@ def _lead_or_follow(client: IQAuth, refresh_token: Secret) -> Rotated:
     raise IQAuthError("network", reason="refresh_wait")
 
 
-def _lead(client: IQAuth, refresh_token: Secret, lock: str, me: str) -> Rotated:
+def _lead(client: IQAuth, refresh_token: Secret, known: Mapping[str, Any] | None, lock: str, me: str) -> Rotated:
     try:
         # Another leader may have finished between our look for a successor and our getting the lock.
-        return handover.stored(client, refresh_token) or _call_issuer(client, refresh_token)
+        return handover.stored(client, refresh_token) or _call_issuer(client, refresh_token, known)
     except IQAuthError as error:
         shared.put(
             handover.key("failure", refresh_token, me), [error.code, error.status, error.retry_after], _FAILURE_SECONDS
@@ -105,10 +107,16 @@ def _lead(client: IQAuth, refresh_token: Secret, lock: str, me: str) -> Rotated:
             shared.remove(lock)
 
 
-def _call_issuer(client: IQAuth, refresh_token: Secret) -> Rotated:
+def _call_issuer(client: IQAuth, refresh_token: Secret, known: Mapping[str, Any] | None) -> Rotated:
     tokens = client.refresh(refresh_token)
+    try:
+        access = access_token.of_refresh(client, tokens, known)
+    except IQAuthError:
+        if tokens.refresh_token is not None:
+            client.revoke(tokens.refresh_token)
+        raise
     # An issuer that does not rotate sends no new refresh token; the old one goes on (RFC 6749 section 6).
-    rotated = Rotated(tokens.access_token, tokens.refresh_token or refresh_token, tokens.expires_in)
+    rotated = Rotated(access, tokens.refresh_token or refresh_token, tokens.expires_in)
     if handover.is_retired(refresh_token):
         client.revoke(rotated.refresh_token)
         raise IQAuthError("session_retired")

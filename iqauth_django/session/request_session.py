@@ -9,6 +9,8 @@ The work has a warm half, which is pure, and a half that waits for the issuer; o
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -28,7 +30,7 @@ from .authenticate import (
     authenticate,
     authenticate_warm,
     credentials_of,
-    known_subject,
+    known_claims,
 )
 from .cookies import CookiePlan
 from .handover import Rotated
@@ -119,16 +121,16 @@ class RequestSession:
 
     def refresh(self) -> None:
         """Rotate the refresh token now; afterwards ``auth`` or ``refresh_error`` holds the outcome."""
-        token, subject = self._to_rotate()
+        token, known = self._to_rotate()
         try:
-            self._refreshed(rotate(self._client, token, subject))
+            self._refreshed(rotate(self._client, token, known))
         except IQAuthError as error:
             self._refresh_failed(error)
 
     async def arefresh(self) -> None:
-        token, subject = self._to_rotate()
+        token, known = self._to_rotate()
         try:
-            self._refreshed(await arotate(self._client, token, subject))
+            self._refreshed(await arotate(self._client, token, known))
         except IQAuthError as error:
             self._refresh_failed(error)
 
@@ -178,11 +180,11 @@ class RequestSession:
             raise self.error or IQAuthError("config_invalid")
         return self.client
 
-    def _to_rotate(self) -> tuple[Secret, str | None]:
+    def _to_rotate(self) -> tuple[Secret, Mapping[str, Any] | None]:
         token = self.credentials.refresh_token
         if token is None:
             raise IQAuthError("not_signed_in")
-        return token, known_subject(self._client, self.credentials)
+        return token, known_claims(self._client, self.credentials)
 
     # The response.
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from iqauth_django.client.iqauth import IQAuth
 from iqauth_django.protocol import oidc
@@ -20,7 +19,7 @@ from iqauth_django.protocol.errors import IQAuthError
 from iqauth_django.protocol.secret import Secret
 from iqauth_django.protocol.token_answer import TokenSet
 
-from . import shared
+from . import access_token, shared
 from .authenticate import cookie_header
 from .cookies import flow_attributes
 from .flows import SECONDS, Flow, FlowJar, cookie_name, new_flow, read_flows
@@ -37,7 +36,7 @@ _CLOCK_REASONS = frozenset({"iat_in_future", "nbf_in_future", "exp", "token_expi
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A completed sign-in. ``auth`` is None when a silent one found nobody; ``tokens`` are not yet in any cookie."""
+    """A completed sign-in, whose ``tokens`` its cookies will hold. ``auth`` is None when a silent one found nobody."""
 
     auth: Auth | None
     tokens: TokenSet | None
@@ -93,9 +92,9 @@ def complete(session: RequestSession, client: IQAuth, parameters: Mapping[str, s
     if not shared.add(_spent(state), seal(["", flow.return_to], _spent(state)), SECONDS):
         return _already_done(session, state, jar)
     tokens = _redeem(client, answer.code, flow)
-    auth = _identify(client, tokens, flow)
+    auth, content = _identify(client, tokens, flow)
     shared.put(_spent(state), seal([auth.sub, flow.return_to], _spent(state)), SECONDS)
-    return SignedIn(auth, tokens, flow.return_to)
+    return SignedIn(auth, replace(tokens, access_token=content), flow.return_to)
 
 
 def adopt(session: RequestSession, client: IQAuth, signed_in: SignedIn) -> None:
@@ -130,11 +129,14 @@ def _redeem(client: IQAuth, code: str, flow: Flow) -> TokenSet:
         raise
 
 
-def _identify(client: IQAuth, tokens: TokenSet, flow: Flow) -> Auth:
-    """Who signed in, by both tokens; gives a refresh token back when they are refused."""
+def _identify(client: IQAuth, tokens: TokenSet, flow: Flow) -> tuple[Auth, Secret]:
+    """Who signed in, by both tokens, and what goes into the access cookie; gives refused tokens back."""
     try:
         identity = client.verify_id_token(tokens, nonce=flow.nonce)
-        claims = _access_claims(client, tokens.access_token, identity)
+        content = access_token.of_sign_in(client, tokens, identity)
+        claims = access_token.verify(client, content.reveal(), "cookie")
+        if claims["sub"] != identity["sub"]:
+            raise IQAuthError("id_token_invalid", reason="subjects_differ")
     except IQAuthError as error:
         give_back(client, tokens)
         if error.reason in _CLOCK_REASONS:
@@ -142,14 +144,7 @@ def _identify(client: IQAuth, tokens: TokenSet, flow: Flow) -> Auth:
         if error.category in ("token_invalid", "token_expired") and not error.is_("token_response_invalid"):
             raise IQAuthError("id_token_invalid", reason=error.reason) from error
         raise
-    return auth_from_claims(claims, "cookie", client.options.claims_map)
-
-
-def _access_claims(client: IQAuth, access_token: Secret, identity: Mapping[str, Any]) -> dict[str, Any]:
-    claims: dict[str, Any] = client.tokens.verify(access_token.reveal())
-    if claims["sub"] != identity["sub"]:
-        raise IQAuthError("id_token_invalid", reason="subjects_differ")
-    return claims
+    return auth_from_claims(claims, "cookie", client.options.claims_map), content
 
 
 def _already_done(session: RequestSession, state: str, jar: FlowJar) -> SignedIn:
