@@ -4,9 +4,17 @@ from dataclasses import asdict
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+
 from iqauth_django.decorators import require
+from iqauth_django.protocol.claims import Auth
 
 from .logbook import PROJECTS, REPORTS, TIDES
+
+
+class SignedInRequest(HttpRequest):
+    """What a view behind ``require`` is given, for the type checker."""
+
+    auth: Auth
 
 
 def overview(request: HttpRequest) -> HttpResponse:
@@ -14,7 +22,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     return render(request, "harbour/overview.html", {"projects": PROJECTS[:3]})
 
 
-@require()
+@require
 def dashboard(request: HttpRequest) -> HttpResponse:
     """For anybody who is signed in."""
     return render(request, "harbour/dashboard.html", {"projects": PROJECTS, "tides": TIDES})
@@ -26,13 +34,18 @@ def reports(request: HttpRequest) -> HttpResponse:
     return render(request, "harbour/reports.html", {"reports": REPORTS})
 
 
-@require()
-def whoami(request: HttpRequest) -> HttpResponse:
+@require
+def whoami(request: SignedInRequest) -> HttpResponse:
     """What the site knows of the person: the object ``request.auth``, and the claims it was made from."""
-    return render(request, "harbour/whoami.html")
+    claims = {name: _in_words(value) for name, value in request.auth.claims.items()}
+    return render(request, "harbour/whoami.html", {"claims": claims})
 
 
-@require()
+@require
 def projects(request: HttpRequest) -> JsonResponse:
     """The same list for programs: 401 problem+json instead of a redirect when nobody is signed in."""
     return JsonResponse({"projects": [asdict(project) for project in PROJECTS]})
+
+
+def _in_words(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
