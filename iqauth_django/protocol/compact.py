@@ -6,6 +6,7 @@
    ``none``, HMAC over a public key and their spellings have nothing to match (RFC 8725 sections 3.1 and 3.2).
 4. A header that brings its own key or says where to fetch one (``jwk``, ``jku``, ``x5u``, ``x5c``) is refused, and so
    is one with extensions that must be understood (``crit``, ``b64``; RFC 7515 section 4.1.11, RFC 7797).
+   ``enc`` is in encrypted tokens only (RFC 7516 section 9).
 5. ``kid`` is a short printable text. It is compared with the names of known keys and used for nothing else.
 
 PyJWT does the JOSE underneath (jwks.py). Its own ``decode`` parses header and payload again, more leniently and six
@@ -25,7 +26,7 @@ MAX_TOKEN = 16_384
 _MAX_HEADER = 2_048
 _MAX_KID = 256
 _KEY_CARRIERS = frozenset({"jwk", "jku", "x5u", "x5c"})
-_EXTENSIONS = frozenset({"crit", "b64"})
+_EXTENSIONS = frozenset({"crit", "b64", "enc"})
 
 
 class Header(NamedTuple):
