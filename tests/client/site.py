@@ -13,7 +13,8 @@ from tests.threats.token_factory import TokenFactory
 
 from .servers import Clock
 
-DEADLINE = 0.8
+DEADLINE = 0.4
+"""Of a site that is impatient."""
 
 
 class Site:
@@ -21,7 +22,7 @@ class Site:
         self, issuer: str, factory: TokenFactory, *, ttl: float = 600, max_stale: float = 86400, cooldown: float = 30
     ) -> None:
         self.clock = Clock()
-        self.transport = Transport(timeout=(0.5, 0.5), deadline=DEADLINE)
+        self.transport = Transport()
         self.discovery = Discovery(issuer, self.transport, ttl=86400, max_stale=86400, monotonic=self.clock)
         self.keyring = Keyring(
             issuer,
@@ -35,6 +36,13 @@ class Site:
         self.tokens = Tokens(
             self.keyring, issuer=issuer, audience=factory.audience, leeway=5, clock=lambda: factory.now
         )
+
+    def be_impatient(self) -> None:
+        """For an answer that will not come."""
+        self.transport.timeout, self.transport.deadline = (0.3, 0.3), DEADLINE
+
+    def be_patient(self) -> None:
+        self.transport.timeout, self.transport.deadline = (3.05, 5.0), 8.0
 
     def warm(self) -> Site:
         self.keyring.keys()
