@@ -15,6 +15,7 @@ from .errors import IQAuthError
 
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
 _METADATA_HOSTS = frozenset({"metadata", "metadata.google.internal", "instance-data"})
+_METADATA_ADDRESSES = frozenset({"fd00:ec2::254", "100.100.100.200"})  # besides the link-local ones
 
 
 def is_loopback(host: str) -> bool:
@@ -88,6 +89,8 @@ def _check_host(host: str, what: str) -> None:
         return
     if isinstance(address, ipaddress.IPv6Address) and (address.ipv4_mapped or address.sixtofour or address.teredo):
         raise _refused(what, "hides an IPv4 address in an IPv6 one")
+    if "%" in host or str(address) in _METADATA_ADDRESSES:
+        raise _refused(what, "has an address with a zone, or a cloud metadata service's")
     if (
         address.is_link_local
         or address.is_unspecified
