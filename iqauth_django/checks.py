@@ -48,8 +48,19 @@ def check_issuer(**kwargs: Any) -> list[CheckMessage]:
     reading = conf.reading()
     if reading.options is None:
         return [checks.Error(problem.message, hint=problem.hint, id="iqauth.E033") for problem in reading.errors]
-    callback = reading.options.callback_url or ""
-    return _messages(probe(conf.get_client(), callback if "://" in callback else None))
+    return _messages(probe(conf.get_client(), _callback_addresses(reading.options.callback_url)))
+
+
+def _callback_addresses(configured: str | None) -> list[str]:
+    """The callback as the issuer has to know it. Without CALLBACK_URL: on each host that this site answers to."""
+    if configured and "://" in configured:
+        return [configured]
+    try:
+        path = configured or reverse(CALLBACK)
+    except NoReverseMatch:
+        return []
+    hosts = [host for host in settings.ALLOWED_HOSTS if not host.startswith((".", "*"))]
+    return [f"https://{host}{path}" for host in hosts]
 
 
 def _middleware_problems(names: list[str]) -> Iterable[Problem]:

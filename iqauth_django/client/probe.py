@@ -1,7 +1,8 @@
 """Asks the issuer what only it can say, and speaks of what is wrong in the words of protocol/options.
 
-It changes nothing at the issuer: it reads discovery and keys, compares clocks, and begins a silent authorization whose
-answer shows whether the callback address is registered.
+It changes nothing at the issuer: it reads discovery and keys, compares clocks, offers a code that does not exist, which
+an issuer refuses in one way to a site whose secret key it knows and in another to any other, and begins a silent
+authorization, whose answer shows whether the callback address is registered.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from iqauth_django.protocol.options import Problem
 from .iqauth import IQAuth
 
 
-def probe(client: IQAuth, redirect_uri: str | None = None) -> list[Problem]:
+def probe(client: IQAuth, redirect_uris: Iterable[str] = ()) -> list[Problem]:
     """Everything that is wrong between this site and its issuer; empty when nothing is."""
     try:
         endpoints = client.endpoints()
@@ -26,8 +27,8 @@ def probe(client: IQAuth, redirect_uri: str | None = None) -> list[Problem]:
     except IQAuthError as error:
         hint = f"{error.hint} The issuer of the settings is {client.options.issuer}."
         return [Problem("iqauth.E030", "error", error.message, hint)]
-    problems = list(_clock_problems(client))
-    if redirect_uri is not None:
+    problems = [*_clock_problems(client), *_secret_key_problems(client)]
+    for redirect_uri in redirect_uris:
         problems += _redirect_problems(client, endpoints.authorization_endpoint, redirect_uri)
     return problems
 
@@ -51,6 +52,15 @@ def _clock_problems(client: IQAuth) -> Iterable[Problem]:
             f"{client.options.clock_tolerance:g} s, so its tokens are refused.",
             "Set the clock by NTP on whichever is wrong.",
         )
+
+
+def _secret_key_problems(client: IQAuth) -> Iterable[Problem]:
+    """RFC 6749 section 5.2: invalid_client before anything is said of the code."""
+    try:
+        client.exchange_code("no-such-code", redirect_uri="https://probe.invalid/", verifier="probe" * 9)
+    except IQAuthError as error:
+        if error.is_("invalid_client") or error.is_("unauthorized_client"):
+            yield Problem("iqauth.E034", "error", error.message, error.hint)
 
 
 def _redirect_problems(client: IQAuth, endpoint: str, redirect_uri: str) -> Iterable[Problem]:

@@ -70,6 +70,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     except IQAuthError as error:
         _log("sign_in_failed", error)
         return _page(request, error, details)
+    logger.info("sign_in_begun: the callback address sent to the issuer is %s.", redirect_uri)
     return pages.harden(HttpResponseRedirect(url))
 
 

@@ -1,0 +1,52 @@
+"""Tokens without a request: in a script, a consumer, a task. ``from iqauth_django import verify, decode``"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar, overload
+
+from . import conf
+from .client.tokens import NeedsIssuer
+from .protocol.tokens import decode
+from .protocol.typed_claims import BaseClaims, typed
+from .session.offload import offload
+
+__all__ = ["BaseClaims", "averify", "decode", "verify"]
+
+C = TypeVar("C")
+
+
+@overload
+def verify(token: str) -> dict[str, Any]: ...
+
+
+@overload
+def verify(token: str, *, claims: type[C]) -> C: ...
+
+
+def verify(token: str, *, claims: type[C] | None = None) -> dict[str, Any] | C:
+    """The claims of a valid access token of this site's issuer, as ``claims`` (a TypedDict or dataclass) if given.
+
+    May wait for the issuer's keys, at most HTTP_DEADLINE seconds. Raises IQAuthError: ``token_invalid``,
+    ``token_expired``, ``jwks_unavailable``, ``jwks_fetch_failed``, ``config_invalid``. Source: SDK README, "Token
+    verification without a framework adapter".
+    """
+    verified = conf.get_client().tokens.verify(token)
+    return verified if claims is None else typed(verified, claims)
+
+
+@overload
+async def averify(token: str) -> dict[str, Any]: ...
+
+
+@overload
+async def averify(token: str, *, claims: type[C]) -> C: ...
+
+
+async def averify(token: str, *, claims: type[C] | None = None) -> dict[str, Any] | C:
+    """``verify`` for coroutines; leaves the event loop only when keys have to be fetched."""
+    tokens = conf.get_client().tokens
+    try:
+        verified = tokens.verify_warm(token)
+    except NeedsIssuer:
+        verified = await offload(lambda: tokens.verify(token))
+    return verified if claims is None else typed(verified, claims)
