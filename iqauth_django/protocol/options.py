@@ -220,6 +220,13 @@ def _check_cookies(values: Mapping[str, Any], reading: Reading) -> None:
             )
         elif name.startswith("__Secure-") and insecure:
             reading.add("E010", f"Browsers refuse the cookie {name!r} without Secure.", "Unset COOKIE_SECURE.")
+    if values["COOKIE_SAMESITE"] == "Strict":
+        reading.add(
+            "W003",
+            "COOKIE_SAMESITE is Strict: on the way back from the issuer browsers do not send such cookies.",
+            "Set it to Lax, or have sign-ins end on a page that needs nobody signed in.",
+            "warning",
+        )
     if values["COOKIE_SAMESITE"] == "None" and values["COOKIE_SECURE"] is not True:
         reading.add(
             "E011",

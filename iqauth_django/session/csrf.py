@@ -7,11 +7,10 @@ CSRF token. SameSite is not relied on. A Bearer header is never sent by a browse
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
-
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
+from django.utils.http import is_same_domain
 
 from iqauth_django.protocol.errors import IQAuthError
 
@@ -36,8 +35,10 @@ def check(request: HttpRequest) -> None:
 
 def _is_trusted(origin: str) -> bool:
     """Exact, or by Django's one wildcard form ``https://*.example.com``."""
+    scheme, _, host = origin.partition("://")
     for trusted in settings.CSRF_TRUSTED_ORIGINS:
-        if origin == trusted or ("://*." in trusted and fnmatchcase(origin, trusted) and origin.count("://") == 1):
+        trusted_scheme, _, trusted_host = trusted.partition("://")
+        if scheme == trusted_scheme and is_same_domain(host, trusted_host.removeprefix("*")):
             return True
     return False
 

@@ -87,14 +87,15 @@ class RequestSession:
         """True when this request may refresh and has reason to."""
         if self.client is None or self.credentials.refresh_token is None or self.credentials.carrier != "cookie":
             return False
+        if self.auth is not None:
+            if self.auth.expires_at - self.client.now() > self.client.options.refresh_leeway:
+                return False
+        elif self.error is not None and self.error.category not in ("token_expired", "token_invalid"):
+            return False
         when = self.client.options.refresh_on
         if when == "never" or (when == "navigation" and not is_navigation(self.request)):
             return False
-        if is_own_path(self.request.path):  # those rotate by themselves, replace the session or end it
-            return False
-        if self.auth is not None:
-            return self.auth.expires_at - self.client.now() <= self.client.options.refresh_leeway
-        return self.error is None or self.error.category in ("token_expired", "token_invalid")
+        return not is_own_path(self.request.path)  # those rotate by themselves, replace the session or end it
 
     @property
     def expires_at(self) -> int | None:
