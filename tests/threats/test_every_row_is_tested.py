@@ -1,0 +1,25 @@
+"""Each row of the threat list that this package answers has a test named after it: ``test_T01_…``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+# Rows by letter.
+ROWS = {
+    "T": range(1, 30),
+    "J": range(1, 16),
+    "L": range(1, 21),
+    "R": range(1, 7),
+    "K": range(1, 9),
+    "S": range(1, 3),
+}
+
+
+def test_every_row_has_a_test_named_after_it() -> None:
+    source = "\n".join(path.read_text() for path in HERE.glob("test_*.py"))
+    tested = set(re.findall(r"^(?:async )?def test_([A-Z]\d\d)_", source, re.MULTILINE))
+    wanted = {f"{letter}{number:02}" for letter, numbers in ROWS.items() for number in numbers}
+    assert sorted(wanted - tested) == []
