@@ -19,7 +19,12 @@ from . import chunks
 from .claims import Carrier
 from .secret import Secret
 
-_SECOND_HEADER = re.compile(r",\s*bearer(\s|$)", re.IGNORECASE)
+# The scheme's name ends where a character follows that no scheme has in its name (RFC 9110 section 5.6.2).
+_OURS = re.compile(r"(?:^|,)\s*bearer(?![\w!#$%&'*+.^`|~-])", re.IGNORECASE | re.ASCII)
+_ONE_TOKEN = re.compile(r"bearer ([^\s,]+)", re.IGNORECASE)
+# What may stand around a name or a value. Not str.strip() without it: that would make a name of ours out of one that
+# begins with another kind of space, which browsers let any sibling host set, __Host- or not.
+_SPACE = " \t"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ def cookie_pairs(header: str) -> Iterable[tuple[str, str]]:
     for part in header.split(";"):
         name, found, value = part.partition("=")
         if found:
-            yield name.strip(), value.strip()
+            yield name.strip(_SPACE), value.strip(_SPACE)
 
 
 def belongs_to(name: str, base: str) -> bool:
@@ -83,7 +88,8 @@ def _from_cookies(pairs: list[tuple[str, str]], base: str) -> tuple[Secret | Non
 
 def _bearer(header: str) -> str | None:
     """The Bearer token; "" when the header is one that cannot be trusted; None when it is not ours to read."""
-    scheme, _, rest = header.strip().partition(" ")
-    if _SECOND_HEADER.search(header) or (scheme.lower() == "bearer" and ("," in rest or " " in rest or not rest)):
-        return ""
-    return rest if scheme.lower() == "bearer" else None
+    header = header.strip(_SPACE)
+    if not _OURS.search(header):
+        return None
+    match = _ONE_TOKEN.fullmatch(header)
+    return match[1] if match else ""
