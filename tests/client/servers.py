@@ -53,9 +53,9 @@ class Server:
 
     def _converse(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-            if self._tls:
-                connection = self._tls.wrap_socket(connection, server_side=True)
             stack.enter_context(connection)
+            if self._tls:
+                connection = stack.enter_context(self._tls.wrap_socket(connection, server_side=True))
             while not self._ended.is_set() and (head := _head(connection)):
                 path = head.split(" ", 2)[1]
                 self.hits[path.split("?")[0]] += 1
@@ -166,8 +166,11 @@ big_headers = endless(b"HTTP/1.1 200 X\r\n", b"X-Header: " + b"x" * 60_000 + b"\
 continues = endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
 
 
+_BOMB = gzip.compress(b" " * 64_000_000)
+
+
 def gzip_bomb(connection: socket.socket) -> None:
-    connection.sendall(reply(200, gzip.compress(b" " * 64_000_000), Content_Encoding="gzip"))
+    connection.sendall(reply(200, _BOMB, Content_Encoding="gzip"))
 
 
 def drip(what: bytes, seconds: float = 0.05) -> Behaviour:
