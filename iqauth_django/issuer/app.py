@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from iqauth_django.protocol.errors import IQAuthError
 
@@ -22,6 +23,8 @@ class Issuer:
         self.context = context
         self.faults = Faults()
         self.log = RequestLog()
+        self.control: Callable[[Request], Response] | None = None
+        """Answers ``/_dev/``, where that is open."""
         self.closing = threading.Event()
         """Set when the issuer stops: whoever waits on a delay or a hang stops waiting."""
 
@@ -38,6 +41,8 @@ class Issuer:
         return fault.delivered(self._answer(request) if response is None else response)
 
     def _answer(self, request: Request) -> Response:
+        if self.control is not None and request.path.startswith("/_dev/"):
+            return self.control(request)
         methods = ROUTES.get(request.path)
         if methods is None:
             return _not_here(request)

@@ -82,13 +82,19 @@ def seed(
         key_id="key_dev",
         secret=randomness.token("sk_test_"),
         redirect_uris=list(redirect_uris),
-        post_logout_redirect_uris=list(
-            dict.fromkeys(origin_of(uri) + "/" for uri in redirect_uris)
+        post_logout_redirect_uris=(
+            post_logout_defaults(redirect_uris)
             if post_logout_redirect_uris is None
-            else post_logout_redirect_uris
+            else list(post_logout_redirect_uris)
         ),
     )
     return state
+
+
+def post_logout_defaults(redirect_uris: Sequence[str]) -> list[str]:
+    """The root of each redirect URI's site; an app's own scheme has none."""
+    sites = (origin_of(uri) + "/" for uri in redirect_uris if uri.startswith(("http://", "https://")))
+    return list(dict.fromkeys(sites))
 
 
 def _add_person(state: State, entry: _Entry, password_hash: str) -> None:

@@ -31,7 +31,7 @@ def home(context: Context, request: Request) -> Response:
         people=people,
         password=PASSWORD,
     )
-    return page("Development issuer", body, width="wide", reason="The first page was shown.")
+    return page("Development issuer", body, width="medium", reason="The first page was shown.")
 
 
 def problem(error: IQAuthError) -> Response:
@@ -41,7 +41,13 @@ def problem(error: IQAuthError) -> Response:
     if sent is not None:
         compared = render("compared", sent=sent, registered=_list(error.details["registered"]))
     body = render("problem", code=error.code, message=error.message, hint=error.hint, compared=compared)
-    return page("This request cannot be answered", body, status=error.status, reason=f"{error.code}: {error.message}")
+    return page(
+        "This request cannot be answered",
+        body,
+        status=error.status,
+        width="medium",
+        reason=f"{error.code}: {error.message}",
+    )
 
 
 def style_sheet(context: Context, request: Request) -> Response:

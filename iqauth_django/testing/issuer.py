@@ -22,6 +22,7 @@ from iqauth_django.issuer.app import Issuer
 from iqauth_django.issuer.authorization_request import check_redirect_uri
 from iqauth_django.issuer.context import Context, Lifetimes
 from iqauth_django.issuer.control import Control
+from iqauth_django.issuer.control_http import open_control
 from iqauth_django.issuer.randomness import Randomness
 from iqauth_django.issuer.records import SigningKey, State
 from iqauth_django.issuer.seed import APP_ID, seed
@@ -107,6 +108,7 @@ class TestIssuer(Control):
         self.publishable_key: str = publishable_key(self._context, app)
         self.control_token: str = start.control_token
         self._closed = False
+        open_control(self.issuer, self)
         if self._server is not None:
             self._server.start(self.issuer)
         else:
