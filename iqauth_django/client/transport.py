@@ -92,9 +92,12 @@ class Transport:
         """
         from . import exchange
 
-        if urlsplit(url).scheme not in ("http", "https"):
-            raise IQAuthError("config_invalid", f"{_shown(url)} is not an http or https URL.", reason="url")
-        prepared = exchange.prepare(method, url, headers, form=form, basic=basic, bearer=bearer, json=json)
+        if not url.lower().startswith(("http://", "https://")):
+            raise _not_a_url(url)
+        try:
+            prepared = exchange.prepare(method, url, headers, form=form, basic=basic, bearer=bearer, json=json)
+        except ValueError:  # what requests raises for a URL or a header it cannot send is one
+            raise _not_a_url(url) from None
         budget = Budget(self.deadline, 2 * max_bytes + _FRAMING)
         try:
             with spending(budget):
@@ -126,6 +129,10 @@ def _proxies(url: str) -> dict[str, str]:
     from requests.utils import get_environ_proxies
 
     return dict(get_environ_proxies(url))
+
+
+def _not_a_url(url: str) -> IQAuthError:
+    return IQAuthError("config_invalid", f"{_shown(url)} is not an http or https URL.", reason="url")
 
 
 def _shown(url: str) -> str:

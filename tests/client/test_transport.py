@@ -221,15 +221,20 @@ def test_compressed_answers_are_read(encoding: str, compress: Callable[[bytes], 
         (b"not gzip", "gzip", "closed"),
         (gzip.compress(b"x" * 100)[:-9], "gzip", "closed"),
     ],
+    ids=["unknown", "twice", "not what it says", "cut"],
 )
 def test_compression_that_cannot_be_read(body: bytes, encoding: str, reason: str) -> None:
     with serving(lambda connection: connection.sendall(reply(200, body, Content_Encoding=encoding))) as server:
         assert failure(Transport(), f"{server.url}/").reason == reason
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://id.invalid/", "gopher://x/", "id.invalid", ""])
-def test_other_schemes_are_refused(url: str) -> None:
-    assert failure(Transport(), url).code == "config_invalid"
+@pytest.mark.parametrize(
+    "url",
+    ["file:///etc/passwd", "ftp://id.invalid/", "gopher://x/", "id.invalid", "", "http://", "http://[", "https://a b/"],
+)
+def test_what_is_no_http_url_is_refused(url: str) -> None:
+    error = failure(Transport(), url)
+    assert (error.code, error.reason) == ("config_invalid", "url")
 
 
 def test_failures_say_what_and_where_and_nothing_secret() -> None:
