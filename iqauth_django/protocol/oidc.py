@@ -91,8 +91,9 @@ def parse_callback(parameters: Mapping[str, str], *, state: str, issuer: str, is
         raise IQAuthError("issuer_mismatch", reason="iss_missing" if iss is None else "iss")
     error = parameters.get("error")
     if error is not None:
-        # Only codes of the catalogue are repeated: the rest of the query is somebody else's text.
-        raise IQAuthError(error if error.lower() in CATALOGUE else "access_denied", reason="issuer_error")
+        # Only the catalogue's own words are repeated, in its spelling: the query is somebody else's text.
+        known = CATALOGUE.get(error.lower(), CATALOGUE["access_denied"])
+        raise IQAuthError(known.code, reason="issuer_error")
     code = parameters.get("code", "")
     if not code or len(code) > 4096:
         raise IQAuthError("state_invalid", reason="code_missing")

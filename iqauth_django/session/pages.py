@@ -30,9 +30,11 @@ def page(
     title: str,
     action: tuple[str, str] | None = None,
     details: list[tuple[str, str]] | None = None,
+    status: int | None = None,
 ) -> HttpResponse:
-    """The message page for ``error``. ``action`` is the one way on: (URL, label)."""
+    """The message page for ``error``. ``action`` is the one way on: (URL, label); ``status`` overrules the error's."""
     spec = spec_for(error.code)
+    status = status or status_of(error)
     context = {
         "tone": "error",
         "code": error.code,
@@ -45,12 +47,12 @@ def page(
     }
     try:
         body = render_to_string("iqauth/message.html", context, request)
-        response = HttpResponse(body, status=status_of(error))
+        response = HttpResponse(body, status=status)
     except (TemplateDoesNotExist, TemplateSyntaxError, OSError, ValueError) as problem:
         # A site without templates, or without collected static files, still says what happened.
         logger.warning("page_unavailable: the message page could not be rendered (%s).", type(problem).__name__)
         text = f"{title}\n\n{spec.meaning} {spec.hint}\n\n{error.code}\n"
-        response = HttpResponse(text, status=status_of(error), content_type="text/plain; charset=utf-8")
+        response = HttpResponse(text, status=status, content_type="text/plain; charset=utf-8")
     return harden(_with_headers(response, error))
 
 

@@ -9,7 +9,7 @@ the outcome, the flow's cookie goes. A refresh token that came with tokens we re
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from iqauth_django.client.iqauth import IQAuth
@@ -21,7 +21,7 @@ from iqauth_django.protocol.token_answer import TokenSet
 
 from . import access_token, shared
 from .authenticate import cookie_header
-from .cookies import flow_attributes
+from .cookies import check_size, flow_attributes
 from .flows import SECONDS, Flow, FlowJar, cookie_name, new_flow, read_flows
 from .refresh import retire
 from .request_session import RequestSession
@@ -71,15 +71,21 @@ def begin(
     )
 
 
-def complete(session: RequestSession, client: IQAuth, parameters: Mapping[str, str]) -> SignedIn:
-    """Check the issuer's answer and redeem its code. Raises IQAuthError; the session that was there stays untouched."""
-    state = parameters.get("state", "")
+def complete(session: RequestSession, client: IQAuth, pairs: Sequence[tuple[str, str]]) -> SignedIn:
+    """Check the issuer's answer and redeem its code. Raises IQAuthError; the session that was there stays untouched.
+
+    ``pairs`` are the answer's parameters as they came, repeated ones included.
+    """
     jar = _jar(session, client.now())
     _clear(session, jar.stale_names)
+    # Before anything may be wrong: whichever flow this answer names, it is over.
+    named = {flow.cookie_name for name, value in pairs if name == "state" and (flow := jar.find(value))}
+    _clear(session, named)
+    parameters = oidc.callback_parameters(pairs)
+    state = parameters.get("state", "")
     flow = jar.find(state)
     if flow is None:
         return _already_done(session, state, jar)
-    _clear(session, {flow.cookie_name})
     endpoints = client.endpoints()
     try:
         answer = oidc.parse_callback(
@@ -137,6 +143,7 @@ def _identify(client: IQAuth, tokens: TokenSet, flow: Flow) -> tuple[Auth, Secre
         claims = access_token.verify(client, content.reveal(), "cookie")
         if claims["sub"] != identity["sub"]:
             raise IQAuthError("id_token_invalid", reason="subjects_differ")
+        check_size(content, tokens.refresh_token)
     except IQAuthError as error:
         give_back(client, tokens)
         if error.reason in _CLOCK_REASONS:

@@ -82,7 +82,7 @@ def callback(request: HttpRequest) -> HttpResponse:
         if is_prefetch(request):
             raise IQAuthError("prefetch_refused")
         pairs = [(name, value) for name, values in request.GET.lists() for value in values]
-        signed_in = flow.complete(session, client, oidc.callback_parameters(pairs))
+        signed_in = flow.complete(session, client, pairs)
         user = None
         if signed_in.auth is not None:
             try:
@@ -94,7 +94,8 @@ def callback(request: HttpRequest) -> HttpResponse:
             bounces.add(request, session.cookies, client.now())
     except IQAuthError as error:
         _log("callback_failed", error)
-        return _page(request, error, [])
+        # 401 and 403 are about credentials of this request, and an answer of the issuer is none.
+        return _page(request, error, [], status=400 if error.status in (401, 403) else None)
     if signed_in.auth is not None:
         signals.send(signals.signed_in, RequestSession, request=request, auth=signed_in.auth, user=user)
     return pages.harden(HttpResponseRedirect(signed_in.return_to))
@@ -175,13 +176,16 @@ def _begin_django_session(request: HttpRequest, auth: Auth) -> Any:
     return user
 
 
-def _page(request: HttpRequest, error: IQAuthError, details: list[tuple[str, str]]) -> HttpResponse:
+def _page(
+    request: HttpRequest, error: IQAuthError, details: list[tuple[str, str]], *, status: int | None = None
+) -> HttpResponse:
     again = functools.partial(targets.own_path, targets.SIGN_IN)
     try:
         action = (again(), _("Start again"))
     except IQAuthError:
         action = None
-    return pages.page(request, error, title=_("Signing in did not work"), action=action, details=details)
+    title = _("Signing in did not work")
+    return pages.page(request, error, title=title, action=action, details=details, status=status)
 
 
 def _log(what: str, error: IQAuthError) -> None:
