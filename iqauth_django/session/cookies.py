@@ -71,6 +71,14 @@ class CookiePlan:
             response.set_cookie(name, value, max_age=seconds, **expired, **attributes)
 
 
+def check_size(access: Secret, refresh: Secret | None) -> None:
+    """Raise ``cookie_too_large`` when a browser would not keep these tokens; before anything else is changed."""
+    options = conf.get_options()
+    chunks.split(options.access_cookie_name, access.reveal())
+    if refresh is not None:
+        chunks.split(options.refresh_cookie_name, refresh.reveal())
+
+
 def session_attributes(options: Options, request: HttpRequest) -> Attributes:
     """The configured attributes; Secure by ``auto`` is off only on plain http while DEBUG."""
     secure = options.cookie_secure
