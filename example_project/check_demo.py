@@ -208,7 +208,7 @@ def _walk_fresh() -> bool:
             log.open("wb") as output,
             running(state, site_port=free_port(), issuer_port=free_port(), output=output) as demo,
         ):
-            right = walk(demo.site.url)
+            right = walk(demo.site.origin)
         if not right:
             print("\nWhat the servers said:", log.read_text(errors="replace")[-4000:], sep="\n", file=sys.stderr)
         return right

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -29,27 +29,46 @@ class DemoError(Exception):
 class Server:
     name: str
     url: str
+    """An address that it answers when it is up."""
     process: subprocess.Popen[bytes]
 
+    @property
+    def origin(self) -> str:
+        return "/".join(self.url.split("/", 3)[:3])
 
-def start(
-    name: str, url: str, arguments: Sequence[str], *, environment: Mapping[str, str], output: IO[bytes] | None = None
-) -> Server:
-    """Run this Python with ``arguments``. The process leads a group of its own, so that stopping it stops all of it."""
-    process = subprocess.Popen(  # noqa: S603  the arguments are this file's callers' own
+
+@contextlib.contextmanager
+def started(
+    name: str,
+    url: str,
+    arguments: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    output: IO[bytes] | int | None,
+    errors: IO[bytes] | int | None,
+) -> Iterator[Server]:
+    """Run this Python with ``arguments``: ``url`` answers when the block begins, and all is gone when it is left.
+
+    The process leads a group of its own, so that stopping it stops what it starts. Raises DemoError.
+    """
+    process = subprocess.Popen(  # noqa: S603  the arguments are the callers' own
         [sys.executable, *arguments],
         cwd=ROOT,
         env=dict(environment),
         stdin=subprocess.DEVNULL,
         stdout=output,
-        stderr=output,
+        stderr=errors,
         start_new_session=True,
     )
-    return Server(name, url, process)
+    server = Server(name, url, process)
+    try:
+        _wait_until_up(server)
+        yield server
+    finally:
+        _stop(process)
 
 
-def wait_until_up(server: Server, path: str) -> None:
-    """Return when ``path`` is answered; raises DemoError when the server ends, or is silent for too long."""
+def _wait_until_up(server: Server) -> None:
     deadline = time.monotonic() + _SECONDS_TO_START
     with requests.Session() as session:
         session.trust_env = False  # a proxy has no business between two programs of one machine
@@ -57,27 +76,21 @@ def wait_until_up(server: Server, path: str) -> None:
             if server.process.poll() is not None:
                 raise DemoError(f"{server.name} ended at once (exit {server.process.returncode}); it said why above.")
             with contextlib.suppress(requests.RequestException):
-                session.get(server.url + path, timeout=2, allow_redirects=False)
+                session.get(server.url, timeout=2, allow_redirects=False)
                 return
             time.sleep(0.1)
     raise DemoError(f"{server.name} did not answer at {server.url} within {_SECONDS_TO_START:g} seconds.")
 
 
-def stop(servers: Sequence[Server]) -> None:
-    """End every server and whatever it started; kill what does not go by itself."""
-    for server in servers:
-        _signal(server, signal.SIGTERM)
-    for server in servers:
-        try:
-            server.process.wait(_SECONDS_TO_STOP)
-        except subprocess.TimeoutExpired:
-            _signal(server, signal.SIGKILL)
-            server.process.wait()
-
-
-def _signal(server: Server, number: signal.Signals) -> None:
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask it to end; kill what does not go by itself."""
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(server.process.pid, number)
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(_SECONDS_TO_STOP)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def free_port() -> int:

@@ -1,9 +1,14 @@
-"""The pages of Harbour: one for everybody, one for people who are signed in, one for a role, and one for programs."""
+"""The pages of Harbour: one for everybody, one for people who are signed in, one for a role, and one for programs.
+
+What is on a page for one person shall not be looked at after they signed out: ``never_cache`` keeps the Back button
+from showing it out of the browser's memory.
+"""
 
 from dataclasses import asdict
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.views.decorators.cache import never_cache
 
 from iqauth_django.decorators import require
 from iqauth_django.protocol.claims import Auth
@@ -28,6 +33,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     return render(request, "harbour/dashboard.html", {"projects": PROJECTS, "tides": TIDES})
 
 
+@never_cache
 @require(roles=["tenant_admin", "tenant_owner"])
 def reports(request: HttpRequest) -> HttpResponse:
     """For administrators and owners."""
