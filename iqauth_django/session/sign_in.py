@@ -31,7 +31,7 @@ logger = logging.getLogger("iqauth_django.session")
 
 # What an issuer answers to prompt=none when it would have to ask something (OpenID Connect Core 3.1.2.6).
 _SILENCE = frozenset({"login_required", "interaction_required", "consent_required", "account_selection_required"})
-_CLOCK_REASONS = frozenset({"iat_in_future", "nbf_in_future", "exp", "token_expired"})
+_CLOCK_REASONS = frozenset({"iat_in_future", "nbf_in_future"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ def _identify(client: IQAuth, tokens: TokenSet, flow: Flow) -> tuple[Auth, Secre
         check_size(content, tokens.refresh_token)
     except IQAuthError as error:
         give_back(client, tokens)
-        if error.reason in _CLOCK_REASONS:
+        if error.is_("token_expired") or error.reason in _CLOCK_REASONS:  # a moment after they were made
             raise IQAuthError("clock_wrong", reason=error.reason) from error
         if error.category in ("token_invalid", "token_expired") and not error.is_("token_response_invalid"):
             raise IQAuthError("id_token_invalid", reason=error.reason) from error
