@@ -10,16 +10,9 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 
-from iqauth_django.decorators import require
-from iqauth_django.protocol.claims import Auth
+from iqauth_django import IQAuthRequest, require
 
 from .logbook import PROJECTS, REPORTS, TIDES
-
-
-class SignedInRequest(HttpRequest):
-    """What a view behind ``require`` is given, for the type checker."""
-
-    auth: Auth
 
 
 def overview(request: HttpRequest) -> HttpResponse:
@@ -27,6 +20,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     return render(request, "harbour/overview.html", {"projects": PROJECTS[:3]})
 
 
+@never_cache
 @require
 def dashboard(request: HttpRequest) -> HttpResponse:
     """For anybody who is signed in."""
@@ -40,8 +34,9 @@ def reports(request: HttpRequest) -> HttpResponse:
     return render(request, "harbour/reports.html", {"reports": REPORTS})
 
 
+@never_cache
 @require
-def whoami(request: SignedInRequest) -> HttpResponse:
+def whoami(request: IQAuthRequest) -> HttpResponse:
     """What the site knows of the person: the object ``request.auth``, and the claims it was made from."""
     claims = {name: _in_words(value) for name, value in request.auth.claims.items()}
     return render(request, "harbour/whoami.html", {"claims": claims})
