@@ -100,7 +100,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=SITE_PORT, help="the site's port (default: %(default)s)")
     parser.add_argument("--issuer-port", type=int, default=ISSUER_PORT, help="the issuer's (default: %(default)s)")
     given = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite end, however it is asked for
+    for name in ("SIGTERM", "SIGHUP"):  # a closed window or a supervisor's stop ends the servers too
+        signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
         with running(given.state, site_port=given.port, issuer_port=given.issuer_port) as demo:
             print(_welcome(demo, given.state), flush=True)

@@ -38,8 +38,9 @@ def reports(request: HttpRequest) -> HttpResponse:
 @require
 def whoami(request: IQAuthRequest) -> HttpResponse:
     """What the site knows of the person: the object ``request.auth``, and the claims it was made from."""
-    claims = {name: _in_words(value) for name, value in request.auth.claims.items()}
-    return render(request, "harbour/whoami.html", {"claims": claims})
+    claims = request.auth.claims if request.auth else {}  # behind require somebody is there; a type checker cannot know
+    words = {name: _in_words(value) for name, value in claims.items()}
+    return render(request, "harbour/whoami.html", {"claims": words})
 
 
 @require
