@@ -7,12 +7,17 @@ CSRF token. SameSite is not relied on. A Bearer header is never sent by a browse
 
 from __future__ import annotations
 
+import re
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.http import is_same_domain
 
 from iqauth_django.protocol.errors import IQAuthError
+
+# Host and port as browsers write them; without it the wildcard would match the end of anything.
+_HOST = re.compile(r"[\w.-]+(?::\d+)?|\[[\da-f:.]+\](?::\d+)?", re.ASCII)
 
 
 def check(request: HttpRequest) -> None:
@@ -36,6 +41,8 @@ def check(request: HttpRequest) -> None:
 def _is_trusted(origin: str) -> bool:
     """Exact, or by Django's one wildcard form ``https://*.example.com``."""
     scheme, _, host = origin.partition("://")
+    if not _HOST.fullmatch(host):
+        return False
     for trusted in settings.CSRF_TRUSTED_ORIGINS:
         trusted_scheme, _, trusted_host = trusted.partition("://")
         if scheme == trusted_scheme and is_same_domain(host, trusted_host.removeprefix("*")):
