@@ -58,7 +58,7 @@ def start_issuer(
     keys = state / "keys.env"
     keys.unlink(missing_ok=True)
     arguments = ["-m", "iqauth_django.issuer", f"--port={port}", f"--state={state / STATE_FILE}", f"--env-file={keys}"]
-    arguments += [f"--redirect-uri={site_url}/api/iqauth/callback"]
+    arguments += [f"--redirect-uri={site_url}/api/iqauth/callback", "--app-name=Harbour"]
     with started(
         "The issuer",
         f"http://127.0.0.1:{port}/.well-known/openid-configuration",

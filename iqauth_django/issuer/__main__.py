@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 lifetimes=Lifetimes(access_token=options.access_ttl, refresh_grace=options.refresh_grace),
                 state=options.state,
                 env_file=options.env_file,
+                app_name=options.app_name,
                 network=options.allow_network and options.yes_everybody_may_sign_in,
             )
         )
@@ -73,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         help="allow the app this address after sign-out; may be repeated (default: the roots of the callbacks' sites)",
     )
     add("--env-file", type=Path, metavar="FILE", help="write the app's keys to FILE as IQAUTH_… variables, mode 0600")
+    add("--app-name", metavar="NAME", help="what the sign-in page calls the app")
     add("--access-ttl", type=float, default=900, metavar="S", help="lifetime of access tokens (default: %(default)g s)")
     add(
         "--refresh-grace",

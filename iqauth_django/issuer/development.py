@@ -44,6 +44,7 @@ class Development:
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     state: Path | None = None
     env_file: Path | None = None
+    app_name: str | None = None
     network: bool = False
 
 
@@ -98,7 +99,7 @@ def _base_url(host: str, port: int) -> str:
 
 
 def _store(wanted: Development, file: StateFile | None) -> Store:
-    """The saved state, or a fresh one. The addresses on the command line stand over the saved ones."""
+    """The saved state, or a fresh one. The name and addresses on the command line stand over the saved ones."""
     state = file.load() if file else None
     store = Store(state or State(), save=file.save if file else None)
     if state is None:
@@ -107,6 +108,7 @@ def _store(wanted: Development, file: StateFile | None) -> Store:
         store.replace(fresh)
     with store.change() as current:
         app = current.apps[APP_ID]
+        app.name = wanted.app_name or app.name
         if wanted.redirect_uris:
             app.redirect_uris = [check_redirect_uri(uri) for uri in wanted.redirect_uris]
             app.post_logout_redirect_uris = post_logout_defaults(app.redirect_uris)
