@@ -13,7 +13,7 @@ from playwright.async_api import Browser, async_playwright
 
 from example_project.servers import free_port
 from iqauth_django.testing import TestIssuer, create_test_issuer
-from tests.browser import Colour
+from tests.browser import CALLBACK, Colour
 from tests.chromium.person import Person
 from tests.chromium.serving import serving
 
@@ -59,7 +59,7 @@ async def chromium() -> AsyncIterator[Browser]:
 @pytest.fixture(scope="session", params=["wsgi", "asgi"])
 def running_harbour(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harbour]:
     port = free_port()
-    with create_test_issuer(redirect_uris=[f"http://localhost:{port}/api/iqauth/callback"]) as issuer:
+    with create_test_issuer(redirect_uris=[f"http://localhost:{port}{CALLBACK}"]) as issuer:
         # Exact times, so that a test can let a token expire and know the second.
         settings = issuer.settings() | {"CLOCK_TOLERANCE": 0, "REFRESH_LEEWAY": 0}
         with serving(request.param, port, settings, tmp_path_factory.mktemp("harbour")) as url:

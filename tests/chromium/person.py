@@ -5,10 +5,14 @@ from __future__ import annotations
 from playwright.async_api import BrowserContext, ConsoleMessage, Page, Request, Response, expect
 
 from iqauth_django.issuer.seed import PASSWORD
+from tests.browser import CALLBACK
 
 NAMES = {"owner": "Olivia Owens", "admin": "Amir Haddad", "viewer": "Viktor Lindqvist"}
 # CSP violations reach the console by themselves; with scripts on, the page's own event says which directive it was.
-_TELL_VIOLATIONS = "addEventListener('securitypolicyviolation', e => console.error('violation of', e.effectiveDirective, e.blockedURI))"
+_TELL_VIOLATIONS = """
+addEventListener("securitypolicyviolation", event =>
+    console.error("violation of", event.effectiveDirective, event.blockedURI))
+"""
 
 
 class Person:
@@ -21,6 +25,8 @@ class Person:
         """Error statuses that belong to the test."""
         self.navigations: list[str] = []
         """``method status path`` of every document that was asked for."""
+        self.callbacks: list[str] = []
+        """Every callback URL that was opened, whole."""
         context.on("console", self._heard)
         context.on("requestfailed", self._failed)
         context.on("response", self._answered)
@@ -86,6 +92,8 @@ class Person:
     def _answered(self, response: Response) -> None:
         if response.request.resource_type == "document":
             self.navigations.append(f"{response.request.method} {response.status} {_path(response.url)}")
+            if _path(response.url) == f"{self.site}{CALLBACK}":
+                self.callbacks.append(response.url)
         if response.status >= 400 and response.status not in self.expected:
             self.trouble.append(f"{response.status}: {response.request.method} {_path(response.url)}")
 

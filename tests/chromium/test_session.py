@@ -68,13 +68,13 @@ async def test_back_after_signing_out_shows_nothing_private(person: Person) -> N
 
 async def test_an_expired_token_is_refreshed_for_two_tabs_at_once(person: Person, harbour: Harbour) -> None:
     issuer = harbour.issuer
-    issuer.advance(-897)  # its access tokens live 900 s: this one has three left
+    issuer.advance(-898)  # its access tokens live 900 s: this one has two left
     first = await person.sign_in()
     issuer.resume()
     second = await person.open("/")
     await person.expect_name(second)
     old = await _cookie(person, "iqauth_rt")
-    expires_at = time.time() + 3
+    expires_at = time.time() + 2
     sign_ins = issuer.count("GET", "/oidc/authorize")
     calls = issuer.count("POST", "/oidc/token")
     issuer.fault("/oidc/token", delay=0.5)  # long enough for the second tab to come while the first one waits
