@@ -64,7 +64,12 @@ def retire(client: IQAuth, refresh_token: Secret) -> None:
 def _rotate(client: IQAuth, refresh_token: Secret, known: Mapping[str, Any] | None) -> Rotated:
     if handover.is_retired(refresh_token):
         raise IQAuthError("session_retired")
-    rotated = handover.stored(client, refresh_token) or _lead_or_follow(client, refresh_token, known)
+    try:
+        rotated = handover.stored(client, refresh_token) or _lead_or_follow(client, refresh_token, known)
+    except IQAuthError as error:
+        if handover.is_retired(refresh_token):  # then a refusal is no news about the session that replaced this one
+            raise IQAuthError("session_retired") from error
+        raise
     try:
         claims = access_token.verify(client, rotated.access_token.reveal(), "cookie")
     except IQAuthError as error:
