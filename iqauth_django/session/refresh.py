@@ -26,6 +26,7 @@ from typing import Any
 from iqauth_django.client.iqauth import IQAuth
 from iqauth_django.protocol.errors import IQAuthError
 from iqauth_django.protocol.secret import Secret
+from iqauth_django.protocol.token_answer import TokenSet
 
 from . import access_token, handover, shared
 from .handover import Rotated
@@ -35,6 +36,7 @@ logger = logging.getLogger("iqauth_django.session")
 
 _POLL = 0.05
 _FAILURE_SECONDS = 10
+_OUTAGE = frozenset({"network", "rate_limited", "jwks_unavailable", "jwks_fetch_failed"})
 
 _flights: SingleFlight[Rotated] = SingleFlight()
 
@@ -113,7 +115,7 @@ def _lead(client: IQAuth, refresh_token: Secret, known: Mapping[str, Any] | None
 
 
 def _call_issuer(client: IQAuth, refresh_token: Secret, known: Mapping[str, Any] | None) -> Rotated:
-    tokens = client.refresh(refresh_token)
+    tokens = _ask(client, refresh_token)
     try:
         access = access_token.of_refresh(client, tokens, known)
     except IQAuthError:
@@ -127,6 +129,17 @@ def _call_issuer(client: IQAuth, refresh_token: Secret, known: Mapping[str, Any]
         raise IQAuthError("session_retired")
     handover.store(client, refresh_token, rotated)
     return rotated
+
+
+def _ask(client: IQAuth, refresh_token: Secret) -> TokenSet:
+    try:
+        return client.refresh(refresh_token)
+    except IQAuthError as error:
+        # Some issuers answer a spent token with an empty 400. Where it is not the issuer that is out, "try again later"
+        # would be for ever: 401 says that signing in again helps.
+        if error.category not in _OUTAGE and error.code != "config_invalid":
+            error.status = 401
+        raise
 
 
 def _follow(client: IQAuth, refresh_token: Secret, lock: str, leader: Any) -> Rotated | None:
