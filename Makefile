@@ -12,7 +12,7 @@ PYTHON ?= $(shell workshop/find-python)
 PYTEST_ARGS ?=
 
 bin := $(VENV)/bin
-pip := $(bin)/python -m pip --disable-pip-version-check --quiet install
+pip := $(bin)/python -m pip --disable-pip-version-check --quiet --quiet install
 
 .PHONY: demo check-demo test lint
 
