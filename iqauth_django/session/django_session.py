@@ -1,13 +1,16 @@
 """What a sign-in and a sign-out mean for Django's own session, where the project keeps its data.
 
 A sign-in keeps what the visitor had there (a basket, a half-filled form) but under a new key, so that a planted key is
-worth nothing (session fixation). What belonged to another person is dropped. A sign-out drops everything.
+worth nothing (session fixation). What belonged to another person is dropped, be it somebody of the issuer's or a user
+who was logged in through Django. A sign-out drops everything.
 """
 
 from __future__ import annotations
 
 import logging
+from typing import Any
 
+from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.base import SessionBase
 from django.db import Error as DatabaseError
 from django.http import HttpRequest
@@ -19,12 +22,14 @@ logger = logging.getLogger("iqauth_django.session")
 _OWNER = "_iqauth_owner"
 
 
-def begin(request: HttpRequest, auth: Auth) -> None:
+def begin(request: HttpRequest, auth: Auth, user: Any) -> None:
+    """``user`` is the linked Django user, None where users are not linked."""
     session = _session(request)
     if session is None:
         return
     owner = [auth.issuer, auth.sub]
-    if session.get(_OWNER, owner) != owner:
+    own_login = None if user is None else str(user.pk)
+    if session.get(_OWNER, owner) != owner or session.get(SESSION_KEY, own_login) != own_login:
         session.flush()
     else:
         session.cycle_key()

@@ -172,7 +172,7 @@ def _enrichment(auth: Auth, request: HttpRequest) -> dict[str, Any]:
 def _begin_django_session(request: HttpRequest, auth: Auth) -> Any:
     """Link the user and give the Django session a new key; nothing of the sign-in is kept when the database fails."""
     user = linked_user(auth) if conf.get_options().user_mode == "linked" else None
-    django_session.begin(request, auth)
+    django_session.begin(request, auth, user)
     return user
 
 
