@@ -84,6 +84,10 @@ class Faults:
         with self._lock:
             self._rules.clear()
 
+    def empty(self) -> bool:
+        with self._lock:
+            return not self._rules
+
     def take(self, method: str, path: str) -> Fault | None:
         with self._lock:
             for index, rule in enumerate(self._rules):

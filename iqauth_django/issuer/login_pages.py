@@ -61,7 +61,7 @@ def sign_in_page(
         csrf=browser.form_token,
         alert=_alert(alert),
         current=top,
-        others="Or as somebody else, with one click" if current else "Continue as, with one click",
+        others="Or as somebody else" if current else "Continue as, with one click",
         people=people,
         email=email or wanted.login_hint or "",
         invalid="true" if email and alert else "false",

@@ -7,6 +7,7 @@ import hashlib
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+import jwt
 import requests
 
 from iqauth_django.testing import Browser, TestIssuer
@@ -16,6 +17,21 @@ VERIFIER = "correct-horse-battery-staple-0123456789-abcdefghij"
 
 def challenge(verifier: str = VERIFIER) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+def decoded(token: str) -> dict[str, Any]:
+    """A token's claims, unverified."""
+    claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+    return claims
+
+
+def refused(response: requests.Response, error: str, code: str | None = None, status: int = 400) -> None:
+    """Assert the RFC 6749 error, and IQAuth's word beside it."""
+    assert response.status_code == status, response.text
+    body = response.json()
+    assert body["error"] == error
+    assert body.get("code") == code
+    assert response.headers["Cache-Control"] == "no-store"
 
 
 class App:
@@ -77,10 +93,10 @@ class App:
             credentials = auth
         return self.http.post(f"{self.issuer.base_url}/oidc/token", data=form, auth=credentials, timeout=30)
 
-    def redeem(self, code: str, **changes: Any) -> requests.Response:
+    def redeem(self, code: str, auth: Any = "basic", **changes: Any) -> requests.Response:
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": self.REDIRECT_URI} | changes
         form = {"code_verifier": VERIFIER} | form
-        return self.token(**{name: value for name, value in form.items() if value is not None})
+        return self.token(auth, **{name: value for name, value in form.items() if value is not None})
 
     def refresh(self, refresh_token: str, **changes: Any) -> requests.Response:
         return self.token(grant_type="refresh_token", refresh_token=refresh_token, **changes)
