@@ -12,7 +12,7 @@ import hmac
 import os
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from iqauth_django.protocol.credentials import cookie_pairs
 
@@ -33,7 +33,7 @@ class Flow:
     each has to be small.
     """
 
-    seed: str
+    seed: str = field(repr=False)
     return_to: str
     redirect_uri: str
     silent: bool
