@@ -1,6 +1,6 @@
 """A site small enough to see through: one view for each way of using request.auth."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 
@@ -46,6 +46,21 @@ def stream(request: IQAuthRequest) -> StreamingHttpResponse:
         yield request.auth.sub if request.auth else "nobody"
 
     return StreamingHttpResponse(pieces())
+
+
+async def async_stream(request: IQAuthRequest) -> StreamingHttpResponse:
+    async def pieces() -> AsyncIterator[str]:
+        yield request.auth.sub if request.auth else "nobody"
+
+    return StreamingHttpResponse(pieces())
+
+
+async def async_plain(request: IQAuthRequest) -> HttpResponse:
+    return HttpResponse(request.auth.sub if request.auth else "nobody")
+
+
+def cached(request: IQAuthRequest) -> HttpResponse:
+    return HttpResponse("for everybody", headers={"Cache-Control": "public, max-age=60"})
 
 
 def broken(request: IQAuthRequest) -> HttpResponse:
