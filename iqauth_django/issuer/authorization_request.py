@@ -187,7 +187,8 @@ def check_redirect_uri(uri: str) -> str:
         parse_qs(parts.query, errors="strict")
     except ValueError:
         parts = urlsplit("")
-    absolute = bool(parts.scheme) and (bool(parts.netloc) or parts.scheme not in ("http", "https"))
+    # A scheme of the app's own is a domain backwards (RFC 8252 7.1) or has "//"; "localhost:8000/x" is a mistake.
+    absolute = bool(parts.netloc) or ("." in parts.scheme and bool(parts.path))
     if not absolute or parts.scheme in _NEVER or "#" in uri or not uri.isascii() or not uri.isprintable() or " " in uri:
         raise IQAuthError(
             "config_invalid",

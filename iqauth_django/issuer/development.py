@@ -51,7 +51,6 @@ class Development:
 def serve(wanted: Development) -> None:
     """Run until Ctrl-C or SIGTERM. Raises ``config_invalid`` when it cannot start, saying what to change."""
     _check_host(wanted)
-    stopped = _stop_on_signals()
     file = StateFile(wanted.state) if wanted.state else None
     try:
         server = _listen(wanted.host, wanted.port)
@@ -60,6 +59,7 @@ def serve(wanted: Development) -> None:
             issuer = Issuer(context)
             open_control(issuer, Control(issuer, lambda: _as_at_first(wanted, context)))
             _hand_over_keys(wanted, context)
+            stopped = _stop_on_signals()
             server.start(issuer)
             _announce(wanted, context)
             stopped.wait()

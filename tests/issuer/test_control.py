@@ -128,10 +128,20 @@ def test_closing_twice_frees_the_port_once() -> None:
 
 
 def test_a_redirect_uri_is_looked_at_before_it_is_registered(issuer: TestIssuer) -> None:
-    for uri in ("javascript:alert(1)", "/callback", "http://", "http://a/#f", "http://a/ b", "http://[", "data:x"):
+    for uri in (
+        "javascript:alert(1)",
+        "/callback",
+        "http://",
+        "http://a/#f",
+        "http://a/ b",
+        "http://[",
+        "data:x",
+        "localhost:8000/x",
+    ):
         with pytest.raises(IQAuthError, match="cannot be a redirect URI"):
             issuer.register_redirect_uri(uri)
-    issuer.register_redirect_uri("com.example.app:/callback")
+    for uri in ("com.example.app:/callback", "myapp://auth/callback", "https://site.example/callback?site=a"):
+        issuer.register_redirect_uri(uri)
 
 
 # Over HTTP.
