@@ -5,6 +5,7 @@ Servers log the request line, and the issuer's answer is in it: a code (spent wi
 
 from __future__ import annotations
 
+import copy
 import logging
 
 from .protocol.redact import redact
@@ -21,7 +22,9 @@ class RedactFilter(logging.Filter):
         if isinstance(record.args, tuple):
             record.args = tuple(redact(item) if isinstance(item, str) else item for item in record.args)
         elif isinstance(record.args, dict):
-            record.args = {name: redact(item) if isinstance(item, str) else item for name, item in record.args.items()}
+            # A copy of its own kind: gunicorn's mapping answers "-" for what it does not have.
+            arguments = record.args = copy.copy(record.args)
+            arguments.update({name: redact(item) for name, item in arguments.items() if isinstance(item, str)})
         return True
 
 

@@ -10,11 +10,11 @@ _RULES = (
     (re.compile(r"eyJ[\w-]+(?:\.[\w-]*)*"), _MASK),
     (re.compile(r"\b(sk_(?:live|test)_)[\w~.+/=-]+"), rf"\1{_MASK}"),
     (re.compile(r"(?i)\b(bearer|basic)(\s+|%20)[\w~.+/=%-]+"), rf"\1\2{_MASK}"),
-    # Parameters of OAuth requests and answers, in a query, a form body or JSON.
+    # Parameters of OAuth requests and answers, in a query (also one that is encoded into another), a form body or JSON.
     (
         re.compile(
-            r"(?i)([\"']?\b(?:code|state|nonce|code_verifier|client_secret|refresh_token|access_token|id_token"
-            r"|id_token_hint|logout_token|password|token)[\"']?\s*(?:=|:|%3d)\s*[\"']?)[^\s&;,\"'}]+"
+            r"(?i)([\"']?(?:\b|(?<=3f)|(?<=26))(?:code|state|nonce|code_verifier|client_secret|refresh_token|access_token|id_token"
+            r"|id_token_hint|logout_token|password|token)[\"']?\s*(?:=|:|%(?:25)*3d)\s*[\"']?)[^\s&;,\"'}]+"
         ),
         rf"\1{_MASK}",
     ),
