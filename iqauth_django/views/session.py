@@ -127,7 +127,7 @@ def signout(request: HttpRequest) -> HttpResponse:
         csrf.check(request)
         target = targets.after_sign_out(request)
     except IQAuthError as error:
-        return _page(request, error, []) if wants_page(request) else pages.envelope(error)
+        return _page(request, error, []) if wants_page(request) else pages.harden(pages.envelope(error))
     auth, refresh_token = session.auth, session.credentials.refresh_token
     session.sign_out()
     flow.forget_all(session, client)
@@ -136,7 +136,7 @@ def signout(request: HttpRequest) -> HttpResponse:
         retire(client, refresh_token)
     signals.send(signals.signed_out, RequestSession, request=request, auth=auth)
     if not wants_page(request):
-        return JsonResponse({"success": True, "data": {}})
+        return pages.harden(JsonResponse({"success": True, "data": {}}))
     # 303 on our own origin: Chromium applies CSP form-action to the whole redirect chain of a form.
     return pages.harden(HttpResponseRedirect(target, status=303))
 
