@@ -12,6 +12,7 @@ urlpatterns = [
     path("api/data", views.data),
     path("stream", views.stream),
     path("astream", views.async_stream),
+    path("apublic", views.async_public),
     path("aplain", views.async_plain),
     path("cached", views.cached),
     path("broken", views.broken),

@@ -55,6 +55,10 @@ async def async_stream(request: IQAuthRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(pieces())
 
 
+async def async_public(request: IQAuthRequest) -> HttpResponse:
+    return HttpResponse("public")
+
+
 async def async_plain(request: IQAuthRequest) -> HttpResponse:
     return HttpResponse(request.auth.sub if request.auth else "nobody")
 
