@@ -79,6 +79,15 @@ class Person:
         answer = await self.context.request.get(f"{self.site}/api/iqauth/me")
         return answer.status
 
+    async def cookie(self, name: str) -> str:
+        return next(cookie["value"] for cookie in await self.context.cookies(self.site) if cookie["name"] == name)
+
+    async def set_cookie(self, name: str, value: str) -> None:
+        """Put another value into a cookie of the site's session."""
+        await self.context.add_cookies(
+            [{"name": name, "value": value, "domain": "localhost", "path": "/", "httpOnly": True, "sameSite": "Lax"}]
+        )
+
     def _heard(self, message: ConsoleMessage) -> None:
         # An answer that is an error is judged by its status, see _answered.
         if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource"):

@@ -17,6 +17,12 @@ from tests.chromium.serving import serving
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 
+@pytest.fixture
+def scripts(harbour: Harbour) -> bool:
+    """On with the one colour and off with the other: here the answers matter, and they hold no script."""
+    return harbour.colour == "wsgi"
+
+
 async def test_a_callback_opened_again_goes_on_while_signed_in(person: Person) -> None:
     await person.sign_in()
     again = await person.context.new_page()
