@@ -1,4 +1,4 @@
-"""Rows L16 and L20 of the threat list: what a request can put into the URL that a browser is sent to the issuer with."""
+"""Rows L16 and L20 of the threat list: what a request can put into the URL that a browser is sent away with."""
 
 from __future__ import annotations
 
