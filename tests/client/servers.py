@@ -193,7 +193,7 @@ def serving(behaviour: Behaviour) -> Iterator[Server]:
         yield server
 
 
-def eventually(what: Callable[[], bool], seconds: float = 5.0) -> bool:
+def eventually(what: Callable[[], bool], seconds: float = 20.0) -> bool:
     """True as soon as ``what()`` is; False when it has not become so in time."""
     end = time.monotonic() + seconds
     while not what():

@@ -38,8 +38,8 @@ class Site:
         )
 
     def be_impatient(self) -> None:
-        """For an answer that will not come."""
-        self.transport.timeout, self.transport.deadline = (0.3, 0.3), DEADLINE
+        """For an answer that will not come, or not come to its end."""
+        self.transport.timeout, self.transport.deadline = (0.3, 5.0), DEADLINE
 
     def be_patient(self) -> None:
         self.transport.timeout, self.transport.deadline = (3.05, 5.0), 8.0

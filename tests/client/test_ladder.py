@@ -29,7 +29,7 @@ class Source:
 
     def fetch(self) -> int:
         self.fetches += 1
-        self.let_go.wait(5)
+        self.let_go.wait(20)
         if self.failure is not None:
             raise self.failure
         return self.fetches
@@ -164,7 +164,7 @@ def test_sixteen_cold_threads_make_one_fetch(source: Source) -> None:
         answers = [threads.submit(source.ladder.get) for _ in range(16)]
         assert eventually(lambda: source.fetches == 1)
         source.let_go.set()
-        assert {answer.result(5) for answer in answers} == {1}
+        assert {answer.result(20) for answer in answers} == {1}
     assert source.fetches == 1
 
 
@@ -175,7 +175,7 @@ def test_everybody_is_told_when_the_first_fetch_fails(source: Source) -> None:
         answers = [threads.submit(source.ladder.get) for _ in range(4)]
         assert eventually(lambda: source.fetches == 1)
         source.let_go.set()
-        errors = [answer.exception(5) for answer in answers]
+        errors = [answer.exception(20) for answer in answers]
     assert [getattr(error, "reason", None) for error in errors] == ["refused"] * 4
     assert len({id(error) for error in errors}) == 4
     assert source.fetches == 1
@@ -195,7 +195,7 @@ def test_while_fetches_fail_one_thread_waits_and_the_others_do_not(source: Sourc
         assert not waiting.done()
         source.failure = None
         source.let_go.set()
-        assert waiting.result(5) == 2
+        assert waiting.result(20) == 2
 
 
 def test_refetch_is_granted_once_per_cooldown(source: Source) -> None:
@@ -227,7 +227,7 @@ def test_refetch_joins_the_fetch_that_is_under_way(source: Source) -> None:
         assert source.ladder.may_refetch()
         source.let_go.set()
         # Whoever came after the landing was within the cooldown; nobody made a fetch of their own.
-        assert {answer.result(5) for answer in answers} <= {2, None}
+        assert {answer.result(20) for answer in answers} <= {2, None}
     assert source.fetches == 2
 
 

@@ -93,6 +93,7 @@ def _es256(f: TokenFactory, data: bytes) -> bytes:
     return ec.generate_private_key(ec.SECP256R1()).sign(data, ec.ECDSA(hashes.SHA256()))
 
 
+CASES.header("T03", "RS256 called RS512", alg="RS512")
 CASES.add("T03", "RS384", _signed_otherwise("RS384", _pkcs1(hashes.SHA384())))
 CASES.add("T03", "RS512", _signed_otherwise("RS512", _pkcs1(hashes.SHA512())))
 CASES.add("T03", "PS256", _signed_otherwise("PS256", _pss))
