@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import re
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -19,6 +20,8 @@ from iqauth_django.protocol.credentials import cookie_pairs
 from .sealing import seal, unseal
 
 PREFIX = "iqauth_flow_"
+# Others are not ours to clear: a sibling host may plant one whose name cannot even be written into Set-Cookie.
+_NAME = re.compile(rf"{PREFIX}[0-9a-f]{{16}}")
 SECONDS = 600
 MOST = 5
 # All flow cookies together: below what nginx and gunicorn take, with room for the session's own.
@@ -87,7 +90,7 @@ class FlowJar:
 
 def read_flows(cookie_header: str, now: float, *, room_for: int = 0) -> FlowJar:
     """Open every flow cookie of a request. ``room_for`` leaves places among the newest for flows about to be begun."""
-    found = [(name, value) for name, value in cookie_pairs(cookie_header) if name.startswith(PREFIX)]
+    found = [(name, value) for name, value in cookie_pairs(cookie_header) if _NAME.fullmatch(name)]
     opened = [(flow, len(name) + len(value)) for name, value in found if (flow := _open(name, value, now))]
     opened.sort(key=lambda pair: pair[0].begun_at, reverse=True)
     kept: list[Flow] = []
