@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
@@ -159,7 +158,6 @@ def _announce(wanted: Development, context: Context) -> None:
 
 def _stop_on_signals() -> threading.Event:
     stopped = threading.Event()
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if os.name == "posix" or name == "SIGINT":
-            signal.signal(getattr(signal, name), lambda *_: stopped.set())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
     return stopped

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import socket
+import sys
 import threading
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -13,6 +14,7 @@ from typing import Any
 
 from .app import Issuer
 from .http import Request, Response, json_response
+from .request_log import logger
 
 MAX_BODY = 1024 * 1024
 IDLE = 60.0
@@ -70,7 +72,9 @@ class IssuerServer(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no error of ours; ``Issuer.handle`` itself raises nothing."""
+        """A client that went away is no error of ours; anything else is."""
+        if not isinstance(sys.exception(), OSError):
+            logger.exception("A connection ended with a defect of the issuer")
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -85,7 +85,7 @@ def _flush_directory(directory: Path) -> None:
 
 
 def _lock(path: Path) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         import fcntl
     except ImportError:  # not POSIX: two issuers on one file are then the user's own care
