@@ -5,7 +5,7 @@ it drops tabs and newlines, takes a backslash for a slash, decodes ``%2e`` in do
 a value is not repaired; it is either plainly a path of this site, or an absolute URL on an allowed origin, or refused:
 
 1. No control character, space or backslash, no lone surrogate, no character that normalises to a URL delimiter, at most
-   2048 characters.
+   2048 characters, given and encoded.
 2. A path begins with one slash, and still does after its dot segments are resolved: ``/a/..//evil`` is, as a path,
    protocol-relative.
 3. An absolute URL has the scheme, host and port of an allowed origin, written plainly, without user information, and
@@ -37,22 +37,28 @@ def safe_return_to(value: str | None, allowed_origins: Iterable[str], base: str,
     """
     if not value or len(value) > MAX_LENGTH or not _plain(value):
         return default
-    if value.startswith("/"):
-        return _encoded(value) if _one_slash(value) else default
-    match = _ORIGIN.match(value)
-    if not match:
+    target = value if value.startswith("/") else _on_allowed_origin(value, {base, *allowed_origins})
+    if target is None or not _one_slash(_rest(target)):
         return default
-    allowed = {_origin(base), *(_origin(origin) for origin in allowed_origins)}
-    rest = value[match.end() :]
-    if _origin(match.group()) not in allowed or not _one_slash(rest or "/"):
-        return default
-    return match.group() + _encoded(rest)
+    target = quote(target, safe=_KEPT)
+    return target if len(target) <= MAX_LENGTH else default
 
 
 def path_of(value: str) -> str:
     """The path a browser asks for when sent to ``value`` (already judged): dot segments resolved, no query."""
+    return _resolved(_rest(value))
+
+
+def _on_allowed_origin(value: str, allowed: Iterable[str]) -> str | None:
     match = _ORIGIN.match(value)
-    return _resolved(value[match.end() :] if match else value)
+    origin = _origin(match.group()) if match else None
+    return value if origin is not None and origin in map(_origin, allowed) else None
+
+
+def _rest(target: str) -> str:
+    """What follows the origin, if there is one."""
+    match = _ORIGIN.match(target)
+    return target[match.end() :] if match else target
 
 
 def _plain(value: str) -> bool:
@@ -85,14 +91,13 @@ def _resolved(rest: str) -> str:
     return "/" + "/".join(segments)
 
 
-def _encoded(text: str) -> str:
-    return quote(text, safe=_KEPT)
-
-
-def _origin(url: str) -> tuple[str, str, int | None]:
+def _origin(url: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port; None for what has no such origin, a setting without its scheme for instance."""
     try:
         parts = urlsplit(url)
-        port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+        port = parts.port
     except ValueError:
-        return "", "", None
-    return parts.scheme, (parts.hostname or "").lower(), port
+        return None
+    if port is None:
+        port = {"https": 443, "http": 80}.get(parts.scheme)
+    return (parts.scheme, parts.hostname.lower(), port) if parts.hostname and port is not None else None
