@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.browser import Visitor
+from tests.whatwg import whatwg
 
 from .sign_ins import sign_in
+
+__all__ = ["someone", "whatwg"]
 
 
 @pytest.fixture(params=["nobody", "viewer"])
