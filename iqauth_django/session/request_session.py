@@ -34,6 +34,7 @@ from .authenticate import (
 )
 from .cookies import CookiePlan
 from .handover import Rotated
+from .inline_callback import is_inline_callback
 from .navigation import is_navigation
 from .offload import offload
 from .refresh import arotate, rotate
@@ -95,7 +96,8 @@ class RequestSession:
         when = self.client.options.refresh_on
         if when == "never" or (when == "navigation" and not is_navigation(self.request)):
             return False
-        return not is_own_path(self.request.path)  # those rotate by themselves, replace the session or end it
+        # Our own routes rotate by themselves, replace the session or end it.
+        return not (is_own_path(self.request.path) or is_inline_callback(self.request))
 
     @property
     def expires_at(self) -> int | None:

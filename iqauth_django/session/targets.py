@@ -13,6 +13,8 @@ from iqauth_django import conf
 from iqauth_django.protocol.errors import IQAuthError
 from iqauth_django.protocol.return_to import path_of, safe_return_to
 
+from .inline_callback import leads_to_inline_callback
+
 SIGN_IN, CALLBACK, REFRESH, SIGN_OUT = (f"iqauth:{name}" for name in ("sign-in", "callback", "refresh", "signout"))
 
 
@@ -42,7 +44,9 @@ def judge(request: HttpRequest, values: list[str], default: str) -> str:
     if len(values) != 1:
         return default
     target = safe_return_to(values[0], conf.get_options().return_to_origins, _own_origin(request), "")
-    return default if not target or is_own_path(path_of(target)) else target
+    if not target or is_own_path(path_of(target)) or leads_to_inline_callback(target):
+        return default
+    return target
 
 
 def after_sign_in(request: HttpRequest) -> str:
