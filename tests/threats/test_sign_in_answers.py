@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from iqauth_django import conf
 from iqauth_django.protocol.errors import CATALOGUE
 from tests.browser import CALLBACK, Visitor
 
@@ -107,3 +109,22 @@ def test_L06_bare_callback(someone: Visitor, query: str) -> None:
     opened = open_callback(someone, CALLBACK + query)
     assert_callback_page(opened, "state_invalid")
     assert opened.exchanges == 0
+
+
+@pytest.mark.parametrize("someone", ["viewer"], indirect=True)
+def test_L01_callback_on_a_path_of_the_sites_own(someone: Visitor, site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a page would be refreshed on a visit, an answer of the issuer is not: the session stays untouched."""
+    site({"CALLBACK_URL": "/page", "REFRESH_LEEWAY": 600})
+    begun = begin(someone)
+    assert begun.redirect_uri == "http://testserver/page"
+    client = conf.get_client()
+    now = client.now
+    monkeypatch.setattr(client, "now", lambda: now() + 400)
+    for state in ("wrong", begun.state):
+        opened = open_callback(
+            someone, answer_url(someone, begun, "ac_guessed", state=state).replace(CALLBACK, "/page")
+        )
+        assert_callback_page(opened, "code_rejected" if state == begun.state else "flow_missing")
+    tokens = someone.tokens
+    assert someone.navigate("/page").status_code == 200
+    assert someone.tokens != tokens, "a visit of the page itself is refreshed"
