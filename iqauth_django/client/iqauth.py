@@ -75,12 +75,12 @@ class IQAuth:
 
     def exchange_code(self, code: str, *, redirect_uri: str, verifier: str) -> TokenSet:
         """Redeem a code, once: a code that was sent is never sent again (RFC 6749 section 4.1.2)."""
-        form = oidc.build_code_form(code, redirect_uri=redirect_uri, verifier=verifier)
+        form = oidc.build_code_form(Secret(code), redirect_uri=redirect_uri, verifier=Secret(verifier))
         return self._token_request(form)
 
     def refresh(self, refresh_token: Secret) -> TokenSet:
         """Rotate a refresh token, once and without a retry: a second try would look like theft to the issuer."""
-        return self._token_request(oidc.build_refresh_form(refresh_token.reveal()))
+        return self._token_request(oidc.build_refresh_form(refresh_token))
 
     def revoke(self, refresh_token: Secret) -> bool:
         """End a session upstream (RFC 7009). False when the issuer offers no revocation or could not be reached."""
@@ -88,7 +88,7 @@ class IQAuth:
             endpoint = self.endpoints().revocation_endpoint
             if endpoint is None:
                 return False
-            answer = self._post_form(endpoint, oidc.build_revocation_form(refresh_token.reveal()))
+            answer = self._post_form(endpoint, oidc.build_revocation_form(refresh_token))
         except IQAuthError as error:
             logger.warning(
                 "revocation_failed: the issuer was not told (%s); the tokens end by themselves.", error.reason
@@ -137,14 +137,14 @@ class IQAuth:
             raise IQAuthError("token_response_invalid", reason="userinfo")
         return claims
 
-    def _token_request(self, form: Mapping[str, str]) -> TokenSet:
+    def _token_request(self, form: Mapping[str, str | Secret]) -> TokenSet:
         answer = self._post_form(self.endpoints().token_endpoint, form)
         return parse_token_answer(answer.status, answer.headers, answer.body, now=self.now())
 
-    def _post_form(self, endpoint: str, form: Mapping[str, str]) -> Answer:
+    def _post_form(self, endpoint: str, form: Mapping[str, str | Secret]) -> Answer:
         options = self.options
         methods = self.endpoints().token_endpoint_auth_methods
         if "client_secret_basic" not in methods and "client_secret_post" in methods:
-            posted = {**form, "client_id": options.client_id, "client_secret": options.secret_key.reveal()}
+            posted = {**form, "client_id": options.client_id, "client_secret": options.secret_key}
             return self.transport.request("POST", endpoint, form=posted)
         return self.transport.request("POST", endpoint, form=form, basic=(options.client_id, options.secret_key))

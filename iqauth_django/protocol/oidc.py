@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
 from .errors import CATALOGUE, IQAuthError
+from .secret import Secret
 
 PROMPTS = frozenset({"none", "login", "consent", "select_account", "create"})
 _MAX_HINT = 256
@@ -100,7 +101,7 @@ def parse_callback(parameters: Mapping[str, str], *, state: str, issuer: str, is
     return Callback(code, state)
 
 
-def build_code_form(code: str, *, redirect_uri: str, verifier: str) -> dict[str, str]:
+def build_code_form(code: Secret, *, redirect_uri: str, verifier: Secret) -> dict[str, str | Secret]:
     """RFC 6749 section 4.1.3 with RFC 7636 section 4.5."""
     return {
         "grant_type": "authorization_code",
@@ -110,11 +111,11 @@ def build_code_form(code: str, *, redirect_uri: str, verifier: str) -> dict[str,
     }
 
 
-def build_refresh_form(refresh_token: str) -> dict[str, str]:
+def build_refresh_form(refresh_token: Secret) -> dict[str, str | Secret]:
     """RFC 6749 section 6."""
     return {"grant_type": "refresh_token", "refresh_token": refresh_token}
 
 
-def build_revocation_form(refresh_token: str) -> dict[str, str]:
+def build_revocation_form(refresh_token: Secret) -> dict[str, str | Secret]:
     """RFC 7009 section 2.1."""
     return {"token": refresh_token, "token_type_hint": "refresh_token"}

@@ -48,6 +48,7 @@ class Options:
     allow_loopback_issuer: bool
     claims_map: Mapping[str, str]
     scopes: str
+    prompt: str | None
     clock_tolerance: float
     access_cookie_name: str
     refresh_cookie_name: str

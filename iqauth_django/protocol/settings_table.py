@@ -156,6 +156,12 @@ SETTINGS: tuple[Setting, ...] = (
         "Where another provider's tokens hold tenantId, roles, permissions, scopes, entitlements, email, name.",
     ),
     Setting("SCOPES", "openid profile email offline_access", _scopes, "Asked for at sign-in."),
+    Setting(
+        "PROMPT",
+        None,
+        _optional(_choice("login", "consent", "select_account")),
+        "Sent at sign-in unless the link names one; strict providers give refresh tokens only with consent.",
+    ),
     Setting("CLOCK_TOLERANCE", 5.0, _seconds(0, 300), "Seconds of leeway on exp, nbf and iat; 0 is honoured."),
     Setting("ACCESS_COOKIE_NAME", "iqauth_at", _text, "The access token's cookie."),
     Setting("REFRESH_COOKIE_NAME", "iqauth_rt", _text, "The refresh token's cookie."),

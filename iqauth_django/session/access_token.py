@@ -50,7 +50,7 @@ def of_refresh(client: IQAuth, tokens: TokenSet, known: Mapping[str, Any] | None
     """
     if not _is_opaque(client, tokens.access_token):
         return tokens.access_token
-    claims = dict(known or {})
+    claims = {**(known or {}), **_told_now(client, tokens, known)}
     if tokens.id_token is not None:
         try:
             claims |= client.verify_id_token(tokens, nonce=None)
@@ -59,6 +59,16 @@ def of_refresh(client: IQAuth, tokens: TokenSet, known: Mapping[str, Any] | None
     if "sub" not in claims:
         raise IQAuthError("session_gone", reason="record_unreadable")
     return _record(client, claims, tokens.expires_in)
+
+
+def _told_now(client: IQAuth, tokens: TokenSet, known: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """What UserInfo says by now of the same person: rights change. A session does not end for its being silent."""
+    try:
+        told = client.userinfo(tokens.access_token)
+    except IQAuthError as error:
+        logger.warning("userinfo_failed: the session goes on with what was known (%s).", error.reason)
+        return {}
+    return told if known is not None and told.get("sub") == known.get("sub") else {}
 
 
 def verify_warm(client: IQAuth, token: str, carrier: Carrier) -> dict[str, Any]:

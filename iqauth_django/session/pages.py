@@ -112,4 +112,8 @@ def _with_headers(response: HttpResponse, error: IQAuthError) -> HttpResponse:
 
 
 def _for_the_developer(error: IQAuthError) -> list[tuple[str, str]]:
-    return [(_("What"), error.message), (_("What next"), error.hint), (_("Check"), error.reason)]
+    """What the page does not say anyway."""
+    spec = spec_for(error.code)
+    said = {"", spec.meaning, spec.hint, error.code.lower()}
+    rows = [(_("What"), error.message), (_("What next"), error.hint), (_("Check"), error.reason)]
+    return [(label, text) for label, text in rows if text not in said]

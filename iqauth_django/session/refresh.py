@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from iqauth_django.client.budget import shared_deadline
 from iqauth_django.client.iqauth import IQAuth
 from iqauth_django.protocol.errors import IQAuthError
 from iqauth_django.protocol.secret import Secret
@@ -77,7 +78,7 @@ def _rotate(client: IQAuth, refresh_token: Secret, known: Mapping[str, Any] | No
     except IQAuthError as error:
         # The old pair is spent, so the new one is handed out all the same; the next request says why it is refused.
         logger.error("refreshed_token_refused: the issuer's new access token was not accepted (%s).", error.reason)
-        return rotated
+        return replace(rotated, refusal=error)
     if known is not None and claims["sub"] != known["sub"]:
         logger.critical("subject_changed: the issuer answered a refresh with another person's tokens; session ended.")
         handover.discard(refresh_token)
@@ -115,6 +116,11 @@ def _lead(client: IQAuth, refresh_token: Secret, known: Mapping[str, Any] | None
 
 
 def _call_issuer(client: IQAuth, refresh_token: Secret, known: Mapping[str, Any] | None) -> Rotated:
+    with shared_deadline(client.options.http_deadline):  # the lock lasts a second longer than that
+        return _rotate_upstream(client, refresh_token, known)
+
+
+def _rotate_upstream(client: IQAuth, refresh_token: Secret, known: Mapping[str, Any] | None) -> Rotated:
     tokens = _ask(client, refresh_token)
     try:
         access = access_token.of_refresh(client, tokens, known)

@@ -55,6 +55,8 @@ def begin(
     """Begin a flow: plan its cookie and return the issuer's URL to send the browser to."""
     endpoint = client.endpoints().authorization_endpoint
     now = client.now()
+    if client.options.prompt is not None:
+        hints = {"prompt": client.options.prompt, **hints}
     flow = new_flow(return_to=return_to, redirect_uri=redirect_uri, silent=silent, now=now)
     jar = _jar(session, now, room_for=1)
     _clear(session, jar.stale_names)

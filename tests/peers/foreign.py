@@ -25,8 +25,16 @@ _MOST_HOPS = 12
 class Provider:
     """What a project has to write into its settings, and what the provider says of a refresh token."""
 
-    def __init__(self, issuer: str) -> None:
+    def __init__(self, issuer: str, process: subprocess.Popen[str]) -> None:
         self.issuer = issuer
+        self._process = process
+
+    def set_roles(self, user: str, *roles: str) -> None:
+        """Give somebody other roles, from now on."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print("roles", user, *roles, file=self._process.stdin, flush=True)
+        assert any(line == "done\n" for line in self._process.stdout)
 
     def settings(self, client_id: str) -> dict[str, Any]:
         """``IQAUTH`` for a site that uses this provider. Nothing else tells the package that it is not IQAuth."""
@@ -62,7 +70,7 @@ def running(redirect_uri: str) -> Iterator[Provider]:
         said = next((line for line in process.stdout if line.startswith("issuer ")), "")
         assert said, f"The provider ended at once (exit {process.wait(10)}): run node server.mjs to see why."
         try:
-            yield Provider(said.split()[1])
+            yield Provider(said.split()[1], process)
         finally:
             process.terminate()
 

@@ -82,6 +82,26 @@ def test_an_expired_session_is_refreshed_on_navigation(
     assert (visitor.tokens[1] == old[1]) is (client_id == "steady")
 
 
+def test_a_role_withdrawn_at_the_provider_is_gone_after_a_refresh(
+    visitor: ForeignVisitor, provider: Provider, client_id: str
+) -> None:
+    user = f"leaver-{client_id}-{visitor.colour}"
+    visitor.navigate(visitor.approve(visitor.begin("?prompt=consent"), user))
+    assert visitor.navigate("/admins").status_code == 200
+    provider.set_roles(user, "viewer")
+    assert visitor.fetch(REFRESH, "POST").status_code == 200
+    assert visitor.fetch(ME).json()["data"]["user"]["roles"] == ["viewer"]
+    assert visitor.navigate("/admins").status_code == 403
+
+
+def test_prompt_of_the_settings_brings_a_refresh_token(visitor: ForeignVisitor, settings: Any) -> None:
+    settings.IQAUTH = {**settings.IQAUTH, "PROMPT": "consent"}
+    assert "prompt=consent" in visitor.begin()
+    assert "prompt=login" in visitor.begin("?prompt=login")
+    visitor.navigate(visitor.approve(visitor.begin()))
+    assert all(visitor.tokens)
+
+
 def test_without_a_refresh_token_one_is_signed_in_until_the_access_token_ends(visitor: ForeignVisitor) -> None:
     back = visitor.navigate(visitor.approve(visitor.begin()))
     assert back.status_code == 302

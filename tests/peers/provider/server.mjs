@@ -2,13 +2,14 @@
 //
 //   node server.mjs REDIRECT_URI     prints its issuer URL in one line, and ends when its standard input does
 //
-// Everybody may sign in under any name with any password. Its clients differ in what an access token is:
+// Everybody may sign in under any name with any password. A line "roles NAME a b" on standard input gives somebody other roles. Its clients differ in what an access token is:
 //   jwt      a JWT for the audience RESOURCE, with the roles in a nested claim
 //   opaque   the provider's own default: a reference that only the provider can read
 //   steady   opaque, and refresh tokens that stay the same
 // With -brief after its name, a client's access tokens live two seconds.
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
+import { createInterface } from 'node:readline';
 import Provider from 'oidc-provider';
 
 const RESOURCE = 'https://harbour.example/api';
@@ -22,11 +23,12 @@ const client = (id) => ({
   grant_types: ['authorization_code', 'refresh_token'],
 });
 
+const roles = new Map();
 const person = (login) => ({
   sub: login,
   name: `${login} from elsewhere`,
   email: `${login}@elsewhere.example`,
-  realm_access: { roles: ['tenant_admin', 'crane-operator'] },
+  realm_access: { roles: roles.get(login) ?? ['tenant_admin', 'crane-operator'] },
 });
 
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -62,4 +64,10 @@ server.listen(0, '127.0.0.1', () => {
   server.on('request', new Provider(issuer, configuration).callback());
   console.log(`issuer ${issuer}`);
 });
-process.stdin.resume().on('end', () => process.exit());
+createInterface({ input: process.stdin })
+  .on('line', (line) => {
+    const [, login, ...given] = line.split(' ');
+    roles.set(login, given);
+    console.log('done');
+  })
+  .on('close', () => process.exit());
