@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -50,16 +51,26 @@ def scope(method: str, path: str, headers: Headers) -> dict[str, Any]:
     }
 
 
+_under_way = itertools.count()
+_open: set[int] = set()
+
+
 @contextlib.contextmanager
 def _the_tests_own_database() -> Iterator[None]:
-    """Keeps Django from closing the connection that a test's transaction lives in, as its own test client does."""
+    """Keeps Django from closing the connection that a test's transaction lives in, as its own test client does.
+
+    Calls may overlap: the first of them takes Django's hand off, and the last puts it back.
+    """
     both = (signals.request_started, signals.request_finished)
+    call = next(_under_way)
+    _open.add(call)
     for signal in both:
         signal.disconnect(close_old_connections)
     try:
         yield
     finally:
-        for signal in both:
+        _open.remove(call)
+        for signal in both if not _open else ():
             signal.connect(close_old_connections)
 
 
