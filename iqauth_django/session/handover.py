@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from iqauth_django.client.iqauth import IQAuth
+from iqauth_django.protocol.errors import IQAuthError
 from iqauth_django.protocol.secret import Secret
 
 from . import shared
@@ -25,12 +26,13 @@ _local: dict[str, str] = {}
 
 @dataclass(frozen=True, slots=True)
 class Rotated:
-    """The successor pair. ``claims`` are those of the new access token, None when it was not accepted."""
+    """The successor pair, and the claims of its access token; None when it was not accepted: ``refusal`` says why."""
 
     access_token: Secret
     refresh_token: Secret
     expires_in: int | None
     claims: dict[str, Any] | None = field(default=None, repr=False)
+    refusal: IQAuthError | None = None
 
 
 def key(purpose: str, refresh_token: Secret, *more: str) -> str:

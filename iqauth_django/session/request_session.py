@@ -156,7 +156,7 @@ class RequestSession:
         )
         self.rotated = rotated
         if rotated.claims is None:
-            self._adopt(Authentication(error=IQAuthError("token_invalid", reason="refreshed_token_refused")))
+            self._adopt(Authentication(error=rotated.refusal or IQAuthError("token_invalid")))
         else:
             self._adopt(Authentication(auth_from_claims(rotated.claims, "cookie", self._client.options.claims_map)))
 
