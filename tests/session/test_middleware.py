@@ -158,6 +158,18 @@ def test_a_token_that_still_lives_serves_when_the_early_refresh_fails(guest: Vis
     assert session_jar(guest) != jar
 
 
+def test_new_tokens_that_cannot_be_verified_yet_are_kept_and_nobody_is_sent_away(guest: Visitor) -> None:
+    """A process without keys, while the issuer rotates tokens and does not show its keys."""
+    signed_in(guest)
+    del guest.jar["iqauth_at"]
+    guest.issuer.fault("/.well-known/jwks.json", times=None, status=500)
+    page = guest.navigate("/page")
+    guest.issuer.clear_faults()
+    assert (page.status_code, set(set_cookies(page))) == (503, BOTH)
+    assert int(page["Retry-After"]) > 0
+    assert all(guest.tokens)
+
+
 @pytest.mark.parametrize("path", ["/stream", "/astream"])
 def test_set_cookie_reaches_streaming_responses(path: str, guest: Visitor) -> None:
     if (path == "/astream") != (guest.colour == "asgi"):
