@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from textwrap import dedent
 
@@ -68,10 +69,10 @@ def project(tmp_path: Path) -> Path:
 
 
 def run(*arguments: str, cwd: Path, **environment: str) -> str:
+    """What this Python, or the shell when the first argument is one, says; it has to exit with 0."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("DJANGO_", "IQAUTH_"))}
-    done = subprocess.run(
-        [sys.executable, *arguments], cwd=cwd, env=clean | environment, capture_output=True, text=True, check=False
-    )
+    command = arguments if arguments[0] == "/bin/sh" else (sys.executable, *arguments)
+    done = subprocess.run(command, cwd=cwd, env=clean | environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -141,3 +142,22 @@ def test_the_error_recipe_answers() -> None:
     assert callable(explain)
     assert explain(IQAuthError("token_expired")) == "Refresh, or sign in again."
     assert explain(IQAuthError("config_invalid", "SECRET_KEY is missing.")) == "SECRET_KEY is missing."
+
+
+def test_the_test_passes(project: Path) -> None:
+    (project / "mysite/tests.py").write_text(block("class ReportsTest"))
+    assert "Found 1 test(s)" in run("manage.py", "test", "mysite", cwd=project, **KEYS)
+
+
+def test_the_issuer_hands_keys_to_a_shell_as_written(project: Path, tmp_path: Path) -> None:
+    (issuer_line,) = re.findall(r"^\$ python -m (iqauth_django\.issuer .*?) +#", README, re.MULTILINE)
+    (site_line,) = re.findall(r"^\$ (set -a; .*;) python manage.py runserver", README, re.MULTILINE)
+    issuer = subprocess.Popen([sys.executable, "-m", *issuer_line.split(), "--port=0"], cwd=tmp_path)
+    try:
+        while not (tmp_path / ".iqauth/env").exists():
+            assert issuer.poll() is None
+            time.sleep(0.05)
+        assert "no issues" in run("/bin/sh", "-c", f"{site_line} {sys.executable} manage.py check", cwd=project)
+    finally:
+        issuer.terminate()
+        issuer.wait(10)
