@@ -49,6 +49,5 @@ def _cannot_be_mended_by_signing_in(request: HttpRequest, error: IQAuthError) ->
         return pages.problem(error)
     if pages.status_of(error) == 403:
         return pages.page(request, error, title=_("You may not see this"), action=("/", _("Back to the start")))
-    return pages.page(
-        request, error, title=_("Sign-in is not available right now"), action=(request.path, _("Try again"))
-    )
+    again = targets.same_page(request)
+    return pages.page(request, error, title=_("Sign-in is not available right now"), action=(again, _("Try again")))

@@ -78,6 +78,14 @@ def sign_in_url(request: HttpRequest) -> str:
     return own_path(SIGN_IN) + ("?" + urlencode({"return_to": target}) if target else "")
 
 
+def same_page(request: HttpRequest) -> str:
+    """The page that this request is about, to be tried again. A path may look like another host: ``//evil.example``.
+
+    Needs no settings: it is for the page that says that they are unusable.
+    """
+    return safe_return_to(request.get_full_path(), (), _own_origin(request), "/")
+
+
 def redirect_uri(request: HttpRequest) -> str:
     """The callback address as the issuer knows it: CALLBACK_URL, or built by Django's own host and proxy rules."""
     configured = conf.get_options().callback_url
