@@ -22,7 +22,7 @@ _BLOCK = re.compile(r"^( *)```python\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 BLOCKS = [dedent(match[2]) for match in _BLOCK.finditer(README)]
 
 KEYS = {
-    "IQAUTH_PUBLISHABLE_KEY": PublishableKey("http://127.0.0.1:9400", "app_readme", None, "key_1", "test").encode(),
+    "IQAUTH_PUBLISHABLE_KEY": PublishableKey("https://id.example.com", "app_readme", None, "key_1", "test").encode(),
     "IQAUTH_SECRET_KEY": "sk_test_readme_readme",
 }
 
