@@ -6,7 +6,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -15,17 +14,25 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Identity',
+            name="Identity",
             fields=[
-                ('digest', models.CharField(editable=False, max_length=64, primary_key=True, serialize=False)),
-                ('issuer', models.CharField(editable=False, max_length=1024, verbose_name='issuer')),
-                ('subject', models.CharField(editable=False, max_length=255, verbose_name='subject')),
-                ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created at')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='iqauth_identities', to=settings.AUTH_USER_MODEL, verbose_name='user')),
+                ("digest", models.CharField(editable=False, max_length=64, primary_key=True, serialize=False)),
+                ("issuer", models.CharField(editable=False, max_length=1024, verbose_name="issuer")),
+                ("subject", models.CharField(editable=False, max_length=255, verbose_name="subject")),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created at")),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="iqauth_identities",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="user",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'identity',
-                'verbose_name_plural': 'identities',
+                "verbose_name": "identity",
+                "verbose_name_plural": "identities",
             },
         ),
     ]

@@ -35,7 +35,7 @@ from .authenticate import (
 from .cookies import CookiePlan
 from .handover import Rotated
 from .inline_callback import is_inline_callback
-from .navigation import is_navigation
+from .navigation import is_navigation, is_prefetch
 from .offload import offload
 from .refresh import arotate, rotate
 from .targets import is_own_path
@@ -94,7 +94,7 @@ class RequestSession:
         elif self.error is not None and self.error.category not in ("token_expired", "token_invalid"):
             return False
         when = self.client.options.refresh_on
-        if when == "never" or (when == "navigation" and not is_navigation(self.request)):
+        if when == "never" or (not is_navigation(self.request) if when == "navigation" else is_prefetch(self.request)):
             return False
         # Our own routes rotate by themselves, replace the session or end it.
         return not (is_own_path(self.request.path) or is_inline_callback(self.request))

@@ -109,6 +109,13 @@ def test_refresh_on_request_refreshes_programs_too(guest: Visitor, site: Callabl
         assert set(set_cookies(response)) == BOTH
 
 
+def test_refresh_on_request_leaves_prefetches_alone(guest: Visitor, site: Callable[..., None]) -> None:
+    site({"REFRESH_ON": "request"})
+    signed_in(guest, exp_in=-60)
+    response = guest.navigate("/aplain", Sec_Purpose="prefetch")
+    assert (response.content, set_cookies(response)) == (b"nobody", {})
+
+
 def test_refresh_on_never_never_does(guest: Visitor, site: Callable[..., None]) -> None:
     site({"REFRESH_ON": "never"})
     signed_in(guest, exp_in=-60)
