@@ -85,7 +85,8 @@ def parse_callback(parameters: Mapping[str, str], *, state: str, issuer: str, is
 
     ``iss`` is compared before anything is believed (RFC 9207 section 2.4), an error included.
     """
-    if not hmac.compare_digest(parameters.get("state", "").encode(), state.encode()):
+    given = parameters.get("state", "").encode("utf-8", "surrogatepass")
+    if not hmac.compare_digest(given, state.encode("utf-8", "surrogatepass")):
         raise IQAuthError("state_invalid")
     iss = parameters.get("iss")
     if (iss is None and iss_promised) or (iss is not None and iss != issuer):

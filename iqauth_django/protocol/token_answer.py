@@ -67,8 +67,10 @@ def _code(answer: Mapping[str, Any]) -> str:
     error = answer.get("error")
     nested = error.get("code") if isinstance(error, dict) else None
     for code in (answer.get("code"), nested, error):
-        if isinstance(code, str) and code.lower() in CATALOGUE:
-            return CATALOGUE[code.lower()].code
+        spec = CATALOGUE.get(code.lower()) if isinstance(code, str) else None
+        # What this package concludes by itself (subject_changed, session_gone) is no word of an issuer.
+        if spec is not None and not (spec.terminal and spec.code.islower()):
+            return spec.code
     return ""
 
 
