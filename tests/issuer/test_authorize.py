@@ -150,6 +150,7 @@ def test_prompt_none_with_somebody_elses_hint_needs_a_login(app: App) -> None:
 
 
 def test_without_prompt_a_signed_in_person_continues_with_one_click(app: App, issuer: TestIssuer) -> None:
+    issuer.freeze()
     first = _auth_time(app, app.approve("admin")["code"])
     issuer.advance(100)
     page = app.browser.get(app.authorize_url())
@@ -159,6 +160,7 @@ def test_without_prompt_a_signed_in_person_continues_with_one_click(app: App, is
 
 @pytest.mark.parametrize("changes", [{"prompt": "login"}, {"max_age": 0}, {"max_age": 60}])
 def test_a_sign_in_anew_is_asked_for_when_wanted(app: App, issuer: TestIssuer, changes: dict[str, Any]) -> None:
+    issuer.freeze()
     first = _auth_time(app, app.approve("admin")["code"])
     issuer.advance(100)
     page = app.browser.get(app.authorize_url(**changes))

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from iqauth_django.issuer import development
 from iqauth_django.issuer.__main__ import main
 from iqauth_django.protocol.keys import parse_publishable_key
 from iqauth_django.testing import Browser
@@ -111,8 +113,11 @@ def test_nothing_secret_is_printed(program: Program) -> None:
 
 
 @pytest.fixture
-def refusal(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+def refusal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Try to start with these arguments; the sentence that it is refused with."""
+    stopped = threading.Event()
+    stopped.set()  # one that is not refused ends at once, so that the test fails and does not hang
+    monkeypatch.setattr(development, "_stop_on_signals", lambda: stopped)
 
     def start(*arguments: str) -> str:
         assert main(["--port", "0", *arguments]) == 2
