@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 
 class UnreadableError(ValueError):
@@ -114,9 +115,28 @@ def _dotted_or_callable(value: Any) -> Any:
 
 def _text_or_path(value: Any) -> str:
     text = _text(value)
-    if not text.startswith(("/", "https://", "http://")) or text.startswith("//"):
-        raise UnreadableError("has to be an absolute URL, or a path of this site that begins with /")
-    return text
+    if (text.startswith("/") and not text.startswith("//")) or _has_host(text):
+        return text
+    raise UnreadableError("has to be an absolute URL, or a path of this site that begins with /")
+
+
+def _origins(value: Any) -> tuple[str, ...]:
+    origins = _names(value)
+    for origin in origins:
+        if not _has_host(origin) or origin.rstrip("/").count("/") != 2 or not _NOT_IN_AN_ORIGIN.isdisjoint(origin):
+            raise UnreadableError("has to be a list of origins such as https://app.example")
+    return origins
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+_NOT_IN_AN_ORIGIN = frozenset("@?#*\\")
 
 
 # The names under which an Auth's fields can be found in another provider's tokens (dotted paths).
@@ -143,7 +163,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "ISSUER_ORIGINS",
         (),
-        _names,
+        _origins,
         "Further origins of the issuer that may be sent codes, refresh tokens and the secret key.",
     ),
     Setting(
@@ -196,7 +216,7 @@ SETTINGS: tuple[Setting, ...] = (
         _optional(_dotted_or_callable),
         "Function (auth, request) -> dict, sync or async, merged over data.user of me.",
     ),
-    Setting("RETURN_TO_ORIGINS", (), _names, "Origins besides this site's own that return_to may name."),
+    Setting("RETURN_TO_ORIGINS", (), _origins, "Origins besides this site's own that return_to may name."),
     Setting(
         "SIGN_IN_REDIRECT_URL",
         None,
