@@ -63,13 +63,13 @@ def give_user(session: RequestSession) -> None:
     found: list[Any] = []
 
     def user() -> Any:
-        session.was_read = True
+        session.mark_read()
         if not found:
             found.append(user_of(session.auth) if session.auth else _unwrapped(theirs))
         return found[0]
 
     async def auser() -> Any:
-        session.was_read = True
+        session.mark_read()
         if not found and session.auth is None and their_auser is not None:
             found.append(await their_auser())
         return found[0] if found else await sync_to_async(user)()

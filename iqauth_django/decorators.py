@@ -65,7 +65,7 @@ def require(view: Any = None, **rules: Any) -> Any:
 def refusal_of(request: HttpRequest, rules: dict[str, Any]) -> HttpResponse | None:
     """The answer to whoever may not pass, None to whoever may: the step that both colours share."""
     session = session_of(request)
-    session.was_read = True
+    session.mark_read()
     if session.auth is None:
         return negotiate.not_signed_in(session)
     if rules and not session.auth.has(**rules):

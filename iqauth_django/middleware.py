@@ -45,6 +45,7 @@ class IQAuthMiddleware:
         response = callback(request) if is_inline_callback(request) else self.get_response(request)
         for signal, arguments in _news(session):
             signals.send(signal, RequestSession, **arguments)
+        session.withdraw_if_retired()
         session.finish(response)
         return response
 
@@ -59,6 +60,8 @@ class IQAuthMiddleware:
             response = await self.get_response(request)
         for signal, arguments in _news(session):
             await signals.asend(signal, RequestSession, **arguments)
+        if session.rotated is not None:
+            await session.awithdraw_if_retired()
         session.finish(response)
         return response
 

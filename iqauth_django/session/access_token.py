@@ -68,7 +68,12 @@ def _told_now(client: IQAuth, tokens: TokenSet, known: Mapping[str, Any] | None)
     except IQAuthError as error:
         logger.warning("userinfo_failed: the session goes on with what was known (%s).", error.reason)
         return {}
-    return told if known is not None and told.get("sub") == known.get("sub") else {}
+    if known is None:
+        return {}
+    if told and told.get("sub") != known["sub"]:
+        logger.critical("subject_changed: UserInfo speaks of another person after a refresh; session ended.")
+        raise IQAuthError("subject_changed")
+    return told
 
 
 def verify_warm(client: IQAuth, token: str, carrier: Carrier) -> dict[str, Any]:
@@ -81,8 +86,11 @@ def verify(client: IQAuth, token: str, carrier: Carrier) -> dict[str, Any]:
     return _opened(client, token) if _is_record(client, token, carrier) else client.tokens.verify(token)
 
 
-def known_claims(client: IQAuth, token: str) -> dict[str, Any] | None:
-    """The claims of a genuine access cookie, expired or not; None when it is not one by what is known here."""
+def known_claims(client: IQAuth, content: Secret | None) -> dict[str, Any] | None:
+    """Whose session a genuine access cookie says this is, expired or not; None when it is not one by what is known."""
+    if content is None:
+        return None
+    token = content.reveal()
     if _is_record(client, token, "cookie"):
         claims = unseal(token.removeprefix(_MARK), _purpose(client))
         return claims if isinstance(claims, dict) else None

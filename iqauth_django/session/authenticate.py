@@ -6,9 +6,7 @@ The warm path needs no socket, no database and no cache server. When it needs th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from django.http import HttpRequest
 
@@ -28,7 +26,6 @@ __all__ = [
     "authenticate_warm",
     "cookie_header",
     "credentials_of",
-    "known_claims",
 ]
 
 
@@ -81,9 +78,3 @@ def _authenticate(client: IQAuth, credentials: Credentials, *, warm: bool) -> Au
         return Authentication(auth_from_claims(claims, credentials.carrier, client.options.claims_map))
     except IQAuthError as error:
         return Authentication(error=error)
-
-
-def known_claims(client: IQAuth, credentials: Credentials) -> Mapping[str, Any] | None:
-    """Whose session the access cookie says this is, though it may have expired; None when it does not say."""
-    token = credentials.access_token
-    return access_token.known_claims(client, token.reveal()) if token is not None else None

@@ -14,6 +14,7 @@ from django.http.response import HttpResponseBase
 
 from iqauth_django import conf
 from iqauth_django.protocol import chunks
+from iqauth_django.protocol.credentials import belongs_to
 from iqauth_django.protocol.options import Options
 from iqauth_django.protocol.secret import Secret
 
@@ -64,6 +65,13 @@ class CookiePlan:
         attributes = session_attributes(options, request)
         for name in {options.access_cookie_name, options.refresh_cookie_name, *present}:
             self.clear(name, attributes)
+
+    def withhold_tokens(self) -> None:
+        """Leave the session cookies in the jar as they are."""
+        options = conf.get_options()
+        for base in (options.access_cookie_name, options.refresh_cookie_name):
+            for name in [name for name in self._changes if belongs_to(name, base)]:
+                del self._changes[name]
 
     def write(self, response: HttpResponseBase) -> None:
         for name, (value, seconds, attributes) in self._changes.items():

@@ -1,12 +1,17 @@
-"""Where a rotated-out refresh token's successor waits for whoever still comes with the old token.
+"""What became of a refresh token: its successor, for whoever still comes with it, or its end.
 
-An entry lives REFRESH_GRACE seconds from the rotation, whatever happens to it; it is encrypted, and named by a hash of
-the old token. It stands in the shared cache and, for the days when that is down, in this process's memory.
+1. A successor waits REFRESH_GRACE seconds from the rotation, whatever happens to it. It is encrypted, and named by a
+   hash of the old token. With a grace of 0 it is given to those who waited for its rotation, and to nobody after them.
+2. Only the direct successor is answered. Once that was rotated too, the old token is two generations old and the
+   issuer's to judge.
+3. A retired token was signed out, or replaced by a newer sign-in. Neither it nor a token that it came from is answered:
+   a slow tab, or whoever has an old cookie, does not bring a session back.
+
+Both stand in the shared cache and, for the days when that is down, in this process's memory.
 """
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,10 +23,8 @@ from . import shared
 from .sealing import seal, unseal
 
 _RETIRED_SECONDS = 600
-_MOST_LOCAL = 1000
-
-_lock = threading.Lock()
-_local: dict[str, str] = {}
+_WAITING_SECONDS = 2
+_MOST_GENERATIONS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,45 +42,66 @@ def key(purpose: str, refresh_token: Secret, *more: str) -> str:
     return shared.key(purpose, refresh_token.reveal(), *more)
 
 
-def store(client: IQAuth, refresh_token: Secret, rotated: Rotated) -> None:
+def store(client: IQAuth, refresh_token: Secret, rotated: Rotated, leader: str) -> None:
+    """Keep what ``leader`` (whoever had the lock) brought."""
     grace = client.options.refresh_grace
     if rotated.refresh_token == refresh_token and rotated.expires_in is not None:
         grace = min(grace, rotated.expires_in)  # without rotation the next refresh asks with the same token
-    if not grace:
-        return
-    name = key("successor", refresh_token)
-    entry = [rotated.access_token.reveal(), rotated.refresh_token.reveal(), rotated.expires_in, client.now() + grace]
-    sealed = seal(entry, name)
-    shared.put(name, sealed, grace)
-    with _lock:
-        while len(_local) >= _MOST_LOCAL:
-            _local.pop(next(iter(_local)))
-        _local[name] = sealed
+    _put(client, key("brought", refresh_token, leader), rotated, _WAITING_SECONDS)
+    if grace:
+        _put(client, key("successor", refresh_token), rotated, grace)
 
 
-def stored(client: IQAuth, refresh_token: Secret) -> Rotated | None:
-    """The successor, while its window is open and nobody signed out."""
-    name = key("successor", refresh_token)
-    sealed = shared.get(name) or _local.get(name)
-    entry = unseal(sealed, name) if isinstance(sealed, str) else None
-    if not isinstance(entry, list) or len(entry) != 4 or entry[3] < client.now():
-        with _lock:
-            _local.pop(name, None)
-        return None
-    return Rotated(Secret(entry[0]), Secret(entry[1]), entry[2])
+def brought_by(client: IQAuth, refresh_token: Secret, leader: str) -> Rotated | None:
+    """For those who waited for this leader."""
+    return _get(client, key("brought", refresh_token, leader))
 
 
-def discard(refresh_token: Secret) -> None:
-    name = key("successor", refresh_token)
-    shared.remove(name)
-    with _lock:
-        _local.pop(name, None)
+def successor(client: IQAuth, refresh_token: Secret) -> Rotated | None:
+    """What to answer to whoever comes with this token; None says: ask the issuer. Raises ``session_retired``."""
+    generations = _generations(client, refresh_token)
+    if is_retired(refresh_token) or any(is_retired(one.refresh_token) for one in generations):
+        raise IQAuthError("session_retired")
+    return generations[0] if len(generations) == 1 else None
 
 
-def mark_retired(refresh_token: Secret) -> None:
-    """From now on a rotation of this token answers nobody, in whichever process it is under way."""
-    shared.put(key("retired", refresh_token), 1, _RETIRED_SECONDS)
+def retire(client: IQAuth, refresh_token: Secret) -> Secret:
+    """End a token and its successors; returns the youngest, which is the one to revoke."""
+    tokens = [refresh_token, *(one.refresh_token for one in _generations(client, refresh_token))]
+    for token in tokens:
+        # Marked before it is forgotten: a rotation that ends in between finds the mark.
+        shared.put(key("retired", token), 1, _RETIRED_SECONDS, here_too=True)
+        discard(token)
+    return tokens[-1]
 
 
 def is_retired(refresh_token: Secret) -> bool:
     return bool(shared.get(key("retired", refresh_token)))
+
+
+def discard(refresh_token: Secret) -> None:
+    shared.remove(key("successor", refresh_token))
+
+
+def _generations(client: IQAuth, refresh_token: Secret) -> list[Rotated]:
+    """The token's successor, that one's successor, and so on."""
+    found: list[Rotated] = []
+    while len(found) < _MOST_GENERATIONS and (rotated := _get(client, key("successor", refresh_token))):
+        found.append(rotated)
+        if rotated.refresh_token == refresh_token:
+            break
+        refresh_token = rotated.refresh_token
+    return found
+
+
+def _put(client: IQAuth, name: str, rotated: Rotated, seconds: float) -> None:
+    entry = [rotated.access_token.reveal(), rotated.refresh_token.reveal(), rotated.expires_in, client.now() + seconds]
+    shared.put(name, seal(entry, name), seconds, here_too=True)
+
+
+def _get(client: IQAuth, name: str) -> Rotated | None:
+    sealed = shared.get(name)
+    entry = unseal(sealed, name) if isinstance(sealed, str) else None
+    if not isinstance(entry, list) or len(entry) != 4 or entry[3] < client.now():
+        return None
+    return Rotated(Secret(entry[0]), Secret(entry[1]), entry[2])

@@ -26,7 +26,7 @@ class IQAuthRequest(HttpRequest):
     def auth(self) -> Auth | None:
         """Who is signed in, None when nobody is (SDK README, "Middleware behavior")."""
         session = session_of(self)
-        session.was_read = True
+        session.mark_read()
         if _ASSIGNED in self.__dict__:
             assigned: Auth | None = self.__dict__[_ASSIGNED]
             return assigned

@@ -9,8 +9,7 @@ The work has a warm half, which is pure, and a half that waits for the issuer; o
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import Any
+from contextlib import suppress
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -30,14 +29,13 @@ from .authenticate import (
     authenticate,
     authenticate_warm,
     credentials_of,
-    known_claims,
 )
 from .cookies import CookiePlan
 from .handover import Rotated
 from .inline_callback import is_inline_callback
 from .navigation import is_navigation, is_prefetch
 from .offload import offload
-from .refresh import arotate, rotate
+from .refresh import arotate, rotate, was_retired
 from .targets import is_own_path
 
 logger = logging.getLogger("iqauth_django.session")
@@ -118,22 +116,25 @@ class RequestSession:
 
     async def asettle(self) -> None:
         if self.waits_for_keys:
-            self._adopt(await offload(lambda: authenticate(self._client, self.credentials)))
+            try:
+                self._adopt(await offload(lambda: authenticate(self._client, self.credentials)))
+            except IQAuthError as busy:  # the pool takes no more
+                self._adopt(Authentication(error=busy))
         if self.refresh_is_due():
             await self.arefresh()
 
     def refresh(self) -> None:
         """Rotate the refresh token now; afterwards ``auth`` or ``refresh_error`` holds the outcome."""
-        token, known = self._to_rotate()
+        token, access = self._to_rotate()
         try:
-            self._refreshed(rotate(self._client, token, known))
+            self._refreshed(rotate(self._client, token, access))
         except IQAuthError as error:
             self._refresh_failed(error)
 
     async def arefresh(self) -> None:
-        token, known = self._to_rotate()
+        token, access = self._to_rotate()
         try:
-            self._refreshed(await arotate(self._client, token, known))
+            self._refreshed(await arotate(self._client, token, access))
         except IQAuthError as error:
             self._refresh_failed(error)
 
@@ -183,13 +184,31 @@ class RequestSession:
             raise self.error or IQAuthError("config_invalid")
         return self.client
 
-    def _to_rotate(self) -> tuple[Secret, Mapping[str, Any] | None]:
+    def _to_rotate(self) -> tuple[Secret, Secret | None]:
+        """The refresh token, and what the access cookie holds beside it."""
         token = self.credentials.refresh_token
         if token is None:
             raise IQAuthError("not_signed_in")
-        return token, known_claims(self._client, self.credentials)
+        return token, self.credentials.access_token if self.credentials.carrier == "cookie" else None
 
     # The response.
+
+    def mark_read(self) -> None:
+        """The response depends on who asked. Django's own cache, nearer to the view than we, must not keep it."""
+        self.was_read = True
+        if self.auth is not None:
+            self.request._cache_update_cache = False  # type: ignore[attr-defined]  # UpdateCacheMiddleware's own word
+
+    def withdraw_if_retired(self) -> None:
+        """Hand out no tokens of a session that was signed out, or replaced, while the view was at work."""
+        token = self.credentials.refresh_token
+        if self.rotated is not None and token is not None and was_retired(token, self.rotated):
+            logger.warning("session_retired: the session ended while its page was made; its tokens are not handed out.")
+            self.cookies.withhold_tokens()
+
+    async def awithdraw_if_retired(self) -> None:
+        with suppress(IQAuthError):  # the pool takes no more; nobody is kept waiting for it
+            await offload(self.withdraw_if_retired)
 
     def finish(self, response: HttpResponseBase) -> None:
         """Write cookies and caching rules; the one place where they meet a response."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import threading
+import time
 from typing import Any
 
 from django.core.cache import caches
@@ -28,12 +30,16 @@ def key(purpose: str, *values: str) -> str:
 
 def get(name: str) -> Any:
     try:
-        return _cache().get(name)
+        found = _cache().get(name)
     except Exception as error:  # whatever the backend raises: a cache is never the reason for a failure
-        return _gone(error, None)
+        found = _gone(error, None)
+    return _here.get(name) if found is None else found
 
 
-def put(name: str, value: Any, seconds: float) -> None:
+def put(name: str, value: Any, seconds: float, *, here_too: bool = False) -> None:
+    """Keep ``value``; with ``here_too`` also in this process, for when the cache does not."""
+    if here_too:
+        _here.put(name, value, seconds)
     try:
         _cache().set(name, value, max(1, round(seconds)))
     except Exception as error:
@@ -49,10 +55,38 @@ def add(name: str, value: Any, seconds: float) -> bool:
 
 
 def remove(name: str) -> None:
+    _here.remove(name)
     try:
         _cache().delete(name)
     except Exception as error:
         _gone(error, None)
+
+
+class _Here:
+    """A few entries in this process's memory: bounded, and by a clock that does not jump."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._entries: dict[str, tuple[Any, float]] = {}
+        self._lock = threading.Lock()
+
+    def get(self, name: str) -> Any:
+        value, until = self._entries.get(name, (None, 0.0))
+        return value if time.monotonic() < until else None
+
+    def put(self, name: str, value: Any, seconds: float) -> None:
+        with self._lock:
+            self._entries.pop(name, None)
+            while len(self._entries) >= self._most:
+                self._entries.pop(next(iter(self._entries)))  # the oldest
+            self._entries[name] = value, time.monotonic() + seconds
+
+    def remove(self, name: str) -> None:
+        with self._lock:
+            self._entries.pop(name, None)
+
+
+_here = _Here(2000)
 
 
 def _cache() -> Any:

@@ -146,7 +146,7 @@ def me(request: HttpRequest) -> HttpResponse:
     """Who is signed in, in the SDK's envelope; 401 when nobody is."""
     try:
         session = session_of(request)
-        session.was_read = True
+        session.mark_read()
         if session.auth is None:
             raise session.error or IQAuthError("not_signed_in")
         auth = session.auth

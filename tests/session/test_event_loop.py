@@ -104,14 +104,16 @@ async def test_no_hop_to_refuse_either(site: object, issuer: TestIssuer, hops: l
     assert hops == []
 
 
-async def test_a_refresh_is_the_one_hop(site: object, issuer: TestIssuer, hops: list[str]) -> None:
+async def test_a_refresh_hops_to_rotate_and_to_look_whether_that_still_holds(
+    site: object, issuer: TestIssuer, hops: list[str]
+) -> None:
     access, _ = tokens(issuer)
     await ask({"Authorization": f"Bearer {access}"})
     _, refresh = tokens(issuer)
     hops.clear()
     response = await ask(DOCUMENT | {"Cookie": f"iqauth_rt={refresh}"})
     assert response.content == b"usr_admin"
-    assert hops == ["submit"]
+    assert hops == ["submit", "submit"]
 
 
 async def test_the_middleware_adds_no_hop_to_the_whole_site(
