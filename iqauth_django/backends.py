@@ -6,6 +6,7 @@ new, changed, or claimed at another issuer.
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -113,38 +114,48 @@ def _create(auth: Auth) -> Any:
     from .models import Identity
 
     digest = Identity.digest_of(auth.issuer, auth.sub)
+    # The second name is for when somebody who may choose their own has taken the first.
+    for name in (digest[:24], f"{digest[:16]}_{secrets.token_hex(6)}"):
+        try:
+            return _insert(auth, digest, name)
+        except IntegrityError as error:
+            # Or somebody else's request of the same first sign-in was faster: theirs is the one.
+            identity = _find(auth)
+            if identity is not None:
+                return identity
+            refused = error
+    raise refused
+
+
+def _insert(auth: Auth, digest: str, name: str) -> Any:
+    from .models import Identity
+
     model: Any = get_user_model()
-    user = model(**{model.USERNAME_FIELD: _username(model, digest)}, **_mapped(auth, besides=model.USERNAME_FIELD))
+    user = model(**{model.USERNAME_FIELD: _username(model, name)}, **_mapped(auth))
     user.set_unusable_password()
-    try:
-        with transaction.atomic(using=router.db_for_write(Identity)):
-            user.save(force_insert=True)
-            return Identity.objects.create(digest=digest, issuer=auth.issuer, subject=auth.sub, user=user)
-    except IntegrityError:
-        # Somebody else's request of the same first sign-in was faster: theirs is the one.
-        identity = _find(auth)
-        if identity is None:
-            raise
-        return identity
+    with transaction.atomic(using=router.db_for_write(Identity)):
+        user.save(force_insert=True)
+        return Identity.objects.create(digest=digest, issuer=auth.issuer, subject=auth.sub, user=user)
 
 
-def _username(model: Any, digest: str) -> str:
+def _username(model: Any, name: str) -> str:
     """Unique without asking anybody; never an e-mail address that could be another person's."""
     field = model._meta.get_field(model.USERNAME_FIELD)
-    name = f"iqauth_{digest[:24]}"
-    return f"{name}@users.invalid" if isinstance(field, models.EmailField) else name
+    return f"iqauth_{name}@users.invalid" if isinstance(field, models.EmailField) else f"iqauth_{name}"
 
 
-def _mapped(auth: Auth, besides: str = "") -> dict[str, Any]:
-    """User fields from claims, cut to what the columns hold."""
+def _mapped(auth: Auth) -> dict[str, Any]:
+    """User fields from claims, cut to what the columns hold.
+
+    A unique column is left alone: what a claim would put there may be another user's already.
+    """
     model: Any = get_user_model()
     values: dict[str, Any] = {}
-    for name, path in conf.get_options().user_mapping.items():
-        if name in (besides, model.USERNAME_FIELD) or not _has_field(model, name):
-            continue
-        value = _claim(auth, path)
+    for field in model._meta.concrete_fields:
+        path = conf.get_options().user_mapping.get(field.name)
+        value = _claim(auth, path) if path and not field.unique else None
         if isinstance(value, str) and value:
-            values[name] = value[: model._meta.get_field(name).max_length]
+            values[field.name] = value.replace("\x00", "")[: field.max_length]
     return values
 
 
@@ -154,10 +165,6 @@ def _claim(auth: Auth, path: str) -> Any:
         first, _, rest = auth.name.partition(" ")  # IQAuth's tokens hold one whole name
         return first if path == "given_name" else rest
     return value
-
-
-def _has_field(model: Any, name: str) -> bool:
-    return any(field.name == name for field in model._meta.concrete_fields)
 
 
 def _unwrapped(user: Any) -> Any:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, overload
 
-from asgiref.sync import iscoroutinefunction
-from django.http import HttpRequest, HttpResponse
+from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.http import HttpRequest
 
 from .protocol.claims import Auth, Names
 from .protocol.errors import IQAuthError
@@ -48,28 +48,31 @@ def require(view: Any = None, **rules: Any) -> Any:
 
             @wraps(view)
             async def guarded_async(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-                refusal = refusal_of(request, rules)
-                return refusal or await view(request, *args, **kwargs)
+                error = verdict(request, rules)
+                if error is not None:  # its page may be a template of the project's that asks the database
+                    return await sync_to_async(negotiate.refuse)(request, error)
+                return await view(request, *args, **kwargs)
 
             return guarded_async
 
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            return refusal_of(request, rules) or view(request, *args, **kwargs)
+            error = verdict(request, rules)
+            return view(request, *args, **kwargs) if error is None else negotiate.refuse(request, error)
 
         return guarded
 
     return decorate(view) if view is not None else decorate
 
 
-def refusal_of(request: HttpRequest, rules: dict[str, Any]) -> HttpResponse | None:
-    """The answer to whoever may not pass, None to whoever may: the step that both colours share."""
+def verdict(request: HttpRequest, rules: dict[str, Any]) -> IQAuthError | None:
+    """Why somebody may not pass, None for whoever may: the step that both colours share."""
     session = session_of(request)
     session.mark_read()
     if session.auth is None:
-        return negotiate.not_signed_in(session)
+        return session.error or IQAuthError("not_signed_in")
     if rules and not session.auth.has(**rules):
-        return negotiate.refuse(request, IQAuthError("INSUFFICIENT_PERMISSIONS", details=_missing(session.auth, rules)))
+        return IQAuthError("INSUFFICIENT_PERMISSIONS", details=_missing(session.auth, rules))
     return None
 
 

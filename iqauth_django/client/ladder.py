@@ -67,6 +67,7 @@ class Ladder(Generic[T]):
     def after_fork(self) -> None:
         self._lock = threading.Lock()
         self._flight: Future[T] | None = None
+        self._renewal_queued = False
 
     def cached(self) -> T | None:
         """The document, or None when there is none to serve. Never waits."""
@@ -111,13 +112,24 @@ class Ladder(Generic[T]):
             return self._failure is None if under_way else self._has_cooled()
 
     def _renew(self) -> None:
-        flight, ours = self._take_off(lambda: self._failure is None or self._has_cooled())
-        if flight is None or not ours:
-            return
+        """Have it fetched in the background. Nobody waits for what is only queued: a fetch is under way once begun."""
+        with self._lock:
+            if self._renewal_queued or self._flight is not None or not self._may_renew():
+                return
+            self._renewal_queued = True
         try:
-            pool.submit(lambda: self._fly(flight))
-        except IQAuthError as error:
-            self._land(flight, error)
+            pool.submit(self._renew_now)
+        except IQAuthError:  # the pool is full; whoever comes next asks again
+            self._renewal_queued = False
+
+    def _renew_now(self) -> None:
+        self._renewal_queued = False
+        flight, ours = self._take_off(self._may_renew)
+        if flight is not None and ours:
+            self._fly(flight)
+
+    def _may_renew(self) -> bool:
+        return self._failure is None or self._has_cooled()
 
     def _has_cooled(self) -> bool:
         return self._monotonic() - self._tried_at >= self._cooldown

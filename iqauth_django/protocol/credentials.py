@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from . import chunks
 from .claims import Carrier
 from .secret import Secret
+from .token_answer import MAX_TOKEN
 
 # The scheme's name ends where a character follows that no scheme has in its name (RFC 9110 section 5.6.2).
 _OURS = re.compile(r"(?:^|,)\s*bearer(?![\w!#$%&'*+.^`|~-])", re.IGNORECASE | re.ASCII)
@@ -29,7 +30,10 @@ _SPACE = " \t"
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What was found. ``refusal`` is a reason code when a carrier is there but its token cannot be read."""
+    """What was found. ``refusal`` is a reason code when a carrier is there but its token cannot be read.
+
+    The refresh token is the cookie's whatever the carrier: a sign-out ends the session that the browser holds.
+    """
 
     carrier: Carrier | None = None
     access_token: Secret | None = None
@@ -45,15 +49,14 @@ def read_credentials(
     """Read both headers as the server handed them over (several header lines joined by commas or semicolons)."""
     pairs = list(cookie_pairs(cookie_header or ""))
     names = frozenset(name for name, _ in pairs if belongs_to(name, access_name) or belongs_to(name, refresh_name))
+    refresh, refresh_problem = _from_cookies(pairs, refresh_name)
     bearer = _bearer(authorization or "")
     if bearer is not None:
-        if not bearer:
-            return Credentials("bearer", refusal="authorization_header", cookie_names=names)
-        return Credentials("bearer", Secret(bearer), cookie_names=names)
+        refusal = None if bearer else "authorization_header"
+        return Credentials("bearer", Secret(bearer) if bearer else None, refresh, refusal, names)
     if not names:
         return Credentials()
     access, access_problem = _from_cookies(pairs, access_name)
-    refresh, refresh_problem = _from_cookies(pairs, refresh_name)
     problem = access_problem or refresh_problem
     if "cookie_conflict" in (access_problem, refresh_problem):
         return Credentials("cookie", refusal="cookie_conflict", cookie_names=names)
@@ -83,6 +86,8 @@ def _from_cookies(pairs: list[tuple[str, str]], base: str) -> tuple[Secret | Non
     if not pieces:
         return None, None
     value = chunks.join(base, pieces)
+    if value and len(value) > MAX_TOKEN:
+        return None, "cookie_chunks"  # no token of ours is that long, and nobody is to be asked about it
     return (Secret(value), None) if value else (None, "cookie_chunks")
 
 

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
 from .errors import CATALOGUE, IQAuthError
@@ -23,8 +23,8 @@ _MAX_HINT = 256
 class Callback:
     """A checked answer of the authorization endpoint: the code, for the flow whose state it carries."""
 
-    code: str
-    state: str
+    code: str = field(repr=False)
+    state: str = field(repr=False)
 
 
 def code_challenge(verifier: str) -> str:

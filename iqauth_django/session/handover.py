@@ -76,7 +76,7 @@ def retire(client: IQAuth, refresh_token: Secret) -> Secret:
 
 
 def is_retired(refresh_token: Secret) -> bool:
-    return bool(shared.get(key("retired", refresh_token)))
+    return bool(shared.get(key("retired", refresh_token)) == 1)
 
 
 def discard(refresh_token: Secret) -> None:

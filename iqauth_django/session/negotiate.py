@@ -14,12 +14,6 @@ from iqauth_django.protocol.errors import IQAuthError
 
 from . import pages, targets
 from .navigation import SAFE_METHODS, is_htmx, wants_page
-from .request_session import RequestSession
-
-
-def not_signed_in(session: RequestSession) -> HttpResponse:
-    """The answer to a request that needs somebody signed in and has nobody."""
-    return refuse(session.request, session.error or IQAuthError("not_signed_in"))
 
 
 def refuse(request: HttpRequest, error: IQAuthError) -> HttpResponse:

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods
 
 from iqauth_django import conf, signals
 from iqauth_django.backends import linked_user
+from iqauth_django.client.budget import shared_deadline
 from iqauth_django.protocol import oidc
 from iqauth_django.protocol.claims import Auth, session_user
 from iqauth_django.protocol.errors import IQAuthError
@@ -82,7 +83,8 @@ def callback(request: HttpRequest) -> HttpResponse:
         if is_prefetch(request):
             raise IQAuthError("prefetch_refused")
         pairs = [(name, value) for name, values in request.GET.lists() for value in values]
-        signed_in = flow.complete(session, client, pairs)
+        with shared_deadline(client.options.http_deadline):
+            signed_in = flow.complete(session, client, pairs)
         user = None
         if signed_in.auth is not None:
             try:
@@ -172,6 +174,8 @@ def _enrichment(auth: Auth, request: HttpRequest) -> dict[str, Any]:
 def _begin_django_session(request: HttpRequest, auth: Auth) -> Any:
     """Link the user and give the Django session a new key; nothing of the sign-in is kept when the database fails."""
     user = linked_user(auth) if conf.get_options().user_mode == "linked" else None
+    if user is not None and not user.is_active:
+        raise IQAuthError("USER_DISABLED", reason="inactive_here")
     django_session.begin(request, auth, user)
     return user
 

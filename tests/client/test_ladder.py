@@ -112,6 +112,17 @@ def test_failed_renewals_keep_the_document_and_come_once_per_cooldown(
     assert source.ladder.cached() == 5
 
 
+def test_nobody_waits_for_a_renewal_that_is_only_queued(source: Source, in_background: list[Callable[[], Any]]) -> None:
+    """Else a pool full of those who wait never comes to the one they wait for."""
+    source.ladder.get()
+    source.clock.advance(460)
+    assert source.ladder.cached() == 1
+    assert len(in_background) == 1
+    assert source.ladder.refetch() == 2
+    in_background.pop()()
+    assert source.ladder.cached() == 3
+
+
 def test_a_full_pool_counts_as_a_failed_renewal(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(fn: Callable[[], Any]) -> None:
         raise IQAuthError("network", "full", reason="busy")

@@ -24,7 +24,7 @@ def test_nothing_is_no_carrier() -> None:
 @pytest.mark.parametrize("header", ["Bearer abc", "bearer abc", "BEARER abc", "Bearer abc ", "\tBearer abc"])
 def test_a_bearer_header_is_the_carrier(header: str) -> None:
     found = read(header, "iqauth_at=cookie; iqauth_rt=refresh")
-    assert (found.carrier, tokens(found), found.refusal) == ("bearer", ("abc", None), None)
+    assert (found.carrier, tokens(found), found.refusal) == ("bearer", ("abc", "refresh"), None)
     assert found.cookie_names == {"iqauth_at", "iqauth_rt"}
 
 
@@ -54,7 +54,7 @@ def test_a_bearer_header_is_the_carrier(header: str) -> None:
 )
 def test_a_bearer_header_that_cannot_be_read_is_refused_and_not_rescued(header: str) -> None:
     found = read(header, "iqauth_at=cookie; iqauth_rt=refresh")
-    assert (found.carrier, tokens(found), found.refusal) == ("bearer", (None, None), "authorization_header")
+    assert (found.carrier, tokens(found), found.refusal) == ("bearer", (None, "refresh"), "authorization_header")
 
 
 @pytest.mark.parametrize("header", ["Basic eDp5", "Basic eDp5, Digest x=y", "DPoP abc", "BearerX abc", "X-Bearer abc"])

@@ -1,8 +1,9 @@
 """A site small enough to see through: one view for each way of using request.auth."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
+from django.views.decorators.cache import cache_page
 
 from iqauth_django.decorators import require
 from iqauth_django.protocol.errors import IQAuthError
@@ -27,6 +28,11 @@ async def async_page(request: IQAuthRequest) -> HttpResponse:
 
 @require(roles=["tenant_admin", "tenant_owner"])
 def admins(request: IQAuthRequest) -> HttpResponse:
+    return HttpResponse("admins")
+
+
+@require(roles=["tenant_admin", "tenant_owner"])
+async def async_admins(request: IQAuthRequest) -> HttpResponse:
     return HttpResponse("admins")
 
 
@@ -59,12 +65,31 @@ async def async_public(request: IQAuthRequest) -> HttpResponse:
     return HttpResponse("public")
 
 
+def plain(request: IQAuthRequest) -> HttpResponse:
+    return HttpResponse(request.auth.sub if request.auth else "nobody")
+
+
 async def async_plain(request: IQAuthRequest) -> HttpResponse:
     return HttpResponse(request.auth.sub if request.auth else "nobody")
 
 
 def cached(request: IQAuthRequest) -> HttpResponse:
     return HttpResponse("for everybody", headers={"Cache-Control": "public, max-age=60"})
+
+
+meanwhile: list[Callable[[], object]] = []
+"""What happens while the view ``slow`` is at work."""
+
+
+def slow(request: IQAuthRequest) -> HttpResponse:
+    while meanwhile:
+        meanwhile.pop()()
+    return HttpResponse(request.auth.sub if request.auth else "nobody")
+
+
+@cache_page(60)
+def kept(request: IQAuthRequest) -> HttpResponse:
+    return HttpResponse(request.auth.sub if request.auth else "nobody")
 
 
 def broken(request: IQAuthRequest) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""T27, T28: what a process remembers of tokens it has verified. Nothing yet, and so nothing that could be stale or grow."""
+"""T27, T28: what a process remembers of tokens it has verified: nothing, so nothing can be stale or grow."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ TRANSIENT = {
     "429": Failure({"status": 429, "headers": {"Retry-After": "11"}}, "rate_limited", 503, "11"),
     "429 for ages": Failure({"status": 429, "headers": {"Retry-After": "1000000000"}}, "rate_limited", 503, "60"),
     "closed": Failure({"drop": True}, "network", 503, "5"),
-    "hang": Failure({"hang": 1.0}, "network", 503, "5"),
+    "hang": Failure({"hang": 1.6}, "network", 503, "5"),
     "server_error": Failure(oauth("server_error"), "server_error", 503, "5"),
     "HTML 200": Failure({"html": True}, "token_response_invalid", 401),
     "empty 200": Failure({"status": 200, "body": b""}, "token_response_invalid", 401),
@@ -87,7 +87,7 @@ def issuer() -> Iterator[TestIssuer]:
 
 @pytest.fixture
 def guest(site: Callable[..., None], issuer: TestIssuer, colour: Colour) -> Iterator[Visitor]:
-    site({"HTTP_TIMEOUT": (1, 0.2), "HTTP_DEADLINE": 0.4})
+    site({"HTTP_TIMEOUT": (1, 0.8), "HTTP_DEADLINE": 2})
     visitor = Visitor(colour, issuer)
     assert visitor.fetch(REFRESH, "POST").status_code == 401
     signed_in(visitor).fetch("/api/data")  # discovery and keys are known from now on

@@ -31,18 +31,6 @@ MOST_HEADER = 8190  # what gunicorn takes for one header line
 WAY_BACK = "/organisations/acme/projects/2026-harbour/reports/quarterly/{}?section=overview;sort=name"
 
 
-@pytest.fixture
-def clock(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Moves the site's clock by so many seconds; the issuer's stays."""
-    client = conf.get_client()
-    now = client.now
-
-    def advance(seconds: float) -> None:
-        monkeypatch.setattr(client, "now", lambda: now() + seconds)
-
-    return advance
-
-
 def cookie_header(visitor: Visitor) -> str:
     return "; ".join(f"{name}={value}" for name, value in visitor.jar.items())
 

@@ -89,18 +89,6 @@ def test_L14_link_scanner_redeems_nothing(visitor: Visitor, another_visitor: Cal
 # L15: bounces
 
 
-@pytest.fixture
-def clock(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Moves the site's clock by so many seconds; the issuer's stays."""
-    client = conf.get_client()
-    now = client.now
-
-    def advance(seconds: float) -> None:
-        monkeypatch.setattr(client, "now", lambda: now() + seconds)
-
-    return advance
-
-
 def bounce(visitor: Visitor) -> None:
     """A sign-in that is completed and does not hold: the browser drops the session's cookies."""
     refused = visitor.navigate("/page")
