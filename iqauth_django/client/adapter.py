@@ -11,6 +11,7 @@ import queue
 import socket
 import ssl
 import threading
+from functools import lru_cache
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -85,6 +86,7 @@ def _seconds(timeout: Any) -> float | None:
     return timeout if isinstance(timeout, int | float) else None
 
 
+@lru_cache(maxsize=4)
 def _tls_context(ca_bundle: str | None) -> ssl.SSLContext:
     bundle = ca_bundle or DEFAULT_CA_BUNDLE_PATH
     try:

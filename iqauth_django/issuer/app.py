@@ -30,7 +30,8 @@ class Issuer:
 
     def handle(self, request: Request) -> Response:
         """Answer one request. Raises nothing; a response whose delivery says ``drop`` must not be sent."""
-        fault = self.faults.take(request.method, request.path)
+        controls = request.path.startswith("/_dev/")  # which has no faults: it is the way to end them
+        fault = None if controls else self.faults.take(request.method, request.path)
         response = self._with_fault(request, fault) if fault else self._answer(request)
         self.log.add(request.method, request.path, response.status, response.reason)
         return response
@@ -41,6 +42,16 @@ class Issuer:
         return fault.delivered(self._answer(request) if response is None else response)
 
     def _answer(self, request: Request) -> Response:
+        try:
+            return self._routed(request)
+        except Exception:
+            # A defect of ours: the traceback goes to the log of the terminal, and the caller gets no part of it.
+            logger.exception("%s %s failed inside the issuer", request.method, request.path)
+            return json_response(
+                {"error": "server_error"}, 500, reason="The issuer failed; the traceback is in its log."
+            )
+
+    def _routed(self, request: Request) -> Response:
         if self.control is not None and request.path.startswith("/_dev/"):
             return self.control(request)
         methods = ROUTES.get(request.path)
@@ -55,12 +66,6 @@ class Issuer:
             return route.handler(self.context, request)
         except IQAuthError as error:
             return _refusal(error, route.kind)
-        except Exception:
-            # A defect of ours: the traceback goes to the log of the terminal, and the caller gets no part of it.
-            logger.exception("%s %s failed inside the issuer", request.method, request.path)
-            return json_response(
-                {"error": "server_error"}, 500, reason="The issuer failed; the traceback is in its log."
-            )
 
 
 def _refusal(error: IQAuthError, kind: Kind) -> Response:

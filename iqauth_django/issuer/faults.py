@@ -37,6 +37,16 @@ class Fault:
     drop: bool = False
     lose_response: bool = False
 
+    def __post_init__(self) -> None:
+        for name in ("path", "method"):
+            if not isinstance(getattr(self, name), str):
+                raise TypeError(f"{name} has to be a text")
+        for name in ("status", "times", "skip", "delay", "delay_after", "drip", "hang"):
+            if not isinstance(getattr(self, name), int | float | None):
+                raise TypeError(f"{name} has to be a number")
+        if not isinstance(self.headers, dict) or not isinstance(self.body, bytes | str | None):
+            raise TypeError("headers has to be an object, and body a text")
+
     def matches(self, method: str, path: str) -> bool:
         if self.method not in ("*", method):
             return False

@@ -13,10 +13,11 @@ import os
 import re
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from iqauth_django.protocol.credentials import cookie_pairs
 
+from . import shared
 from .sealing import seal, unseal
 
 PREFIX = "iqauth_flow_"
@@ -26,6 +27,7 @@ SECONDS = 600
 MOST = 5
 # All flow cookies together: below what nginx and gunicorn take, with room for the session's own.
 MOST_BYTES = 5000
+_MOST_INLINE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,8 @@ class Flow:
     """What has to be remembered between sending a browser to the issuer and its return.
 
     State, nonce and verifier are all made from one secret: twenty tabs that are opened at once leave twenty cookies, so
-    each has to be small.
+    each has to be small. A long ``return_to`` is not in the cookie either but put aside in the cache; should that lose
+    it, the sign-in ends where one without ``return_to`` does.
     """
 
     seed: str = field(repr=False)
@@ -59,8 +62,25 @@ class Flow:
     def cookie_name(self) -> str:
         return cookie_name(self.state)
 
-    def sealed(self) -> str:
-        return seal(list(asdict(self).values()), self.cookie_name)
+    def keep(self) -> str:
+        """The cookie's value; what is too long for it is put aside."""
+        inline = self.return_to
+        if len(inline) > _MOST_INLINE:
+            shared.put(self._aside, seal(inline, self._aside), SECONDS, here_too=True)
+            inline = ""
+        return seal([self.seed, inline, self.redirect_uri, self.silent, round(self.begun_at, 3)], self.cookie_name)
+
+    def way_back(self, default: str) -> str:
+        """``return_to``, wherever it was kept; ``default`` when it was lost."""
+        if self.return_to:
+            return self.return_to
+        kept = shared.get(self._aside)
+        found = unseal(kept, self._aside) if isinstance(kept, str) else None
+        return found if isinstance(found, str) else default
+
+    @property
+    def _aside(self) -> str:
+        return shared.key("return_to", self.cookie_name)
 
 
 def new_flow(*, return_to: str, redirect_uri: str, silent: bool, now: float) -> Flow:

@@ -46,12 +46,13 @@ def put(name: str, value: Any, seconds: float, *, here_too: bool = False) -> Non
         _gone(error, None)
 
 
-def add(name: str, value: Any, seconds: float) -> bool:
-    """True when this call was the first, or when it cannot be known."""
+def add(name: str, value: Any, seconds: float, *, here_too: bool = False) -> bool:
+    """True when this call was the first, or when it cannot be known; with ``here_too`` this process knows its own."""
     try:
-        return bool(_cache().add(name, value, max(1, round(seconds))))
+        first = bool(_cache().add(name, value, max(1, round(seconds))))
     except Exception as error:
-        return bool(_gone(error, True))
+        first = bool(_gone(error, True))
+    return first and (not here_too or _here.add(name, value, seconds))
 
 
 def remove(name: str) -> None:
@@ -76,10 +77,20 @@ class _Here:
 
     def put(self, name: str, value: Any, seconds: float) -> None:
         with self._lock:
-            self._entries.pop(name, None)
-            while len(self._entries) >= self._most:
-                self._entries.pop(next(iter(self._entries)))  # the oldest
-            self._entries[name] = value, time.monotonic() + seconds
+            self._put(name, value, seconds)
+
+    def add(self, name: str, value: Any, seconds: float) -> bool:
+        with self._lock:
+            if self.get(name) is not None:
+                return False
+            self._put(name, value, seconds)
+            return True
+
+    def _put(self, name: str, value: Any, seconds: float) -> None:
+        self._entries.pop(name, None)
+        while len(self._entries) >= self._most:
+            self._entries.pop(next(iter(self._entries)))  # the oldest
+        self._entries[name] = value, time.monotonic() + seconds
 
     def remove(self, name: str) -> None:
         with self._lock:

@@ -60,7 +60,7 @@ def begin(
     flow = new_flow(return_to=return_to, redirect_uri=redirect_uri, silent=silent, now=now)
     jar = _jar(session, now, room_for=1)
     _clear(session, jar.stale_names)
-    session.cookies.set(flow.cookie_name, flow.sealed(), SECONDS, flow_attributes(client.options, session.request))
+    session.cookies.set(flow.cookie_name, flow.keep(), SECONDS, flow_attributes(client.options, session.request))
     return oidc.build_authorization_url(
         endpoint,
         client_id=client.options.client_id,
@@ -73,10 +73,11 @@ def begin(
     )
 
 
-def complete(session: RequestSession, client: IQAuth, pairs: Sequence[tuple[str, str]]) -> SignedIn:
+def complete(session: RequestSession, client: IQAuth, pairs: Sequence[tuple[str, str]], default: str) -> SignedIn:
     """Check the issuer's answer and redeem its code. Raises IQAuthError; the session that was there stays untouched.
 
-    ``pairs`` are the answer's parameters as they came, repeated ones included.
+    ``pairs`` are the answer's parameters as they came, repeated ones included; ``default`` is where a sign-in ends
+    whose return_to was lost.
     """
     jar = _jar(session, client.now())
     _clear(session, jar.stale_names)
@@ -95,14 +96,15 @@ def complete(session: RequestSession, client: IQAuth, pairs: Sequence[tuple[str,
         )
     except IQAuthError as error:
         if flow.silent and error.code in _SILENCE:
-            return SignedIn(None, None, flow.return_to)
+            return SignedIn(None, None, flow.way_back(default))
         raise
-    if not shared.add(_spent(state), seal(["", flow.return_to], _spent(state)), SECONDS):
+    return_to = flow.way_back(default)
+    if not shared.add(_spent(state), seal(["", return_to], _spent(state)), SECONDS, here_too=True):
         return _already_done(session, state, jar)
     tokens = _redeem(client, answer.code, flow)
     auth, content = _identify(client, tokens, flow)
-    shared.put(_spent(state), seal([auth.sub, flow.return_to], _spent(state)), SECONDS)
-    return SignedIn(auth, replace(tokens, access_token=content), flow.return_to)
+    shared.put(_spent(state), seal([auth.sub, return_to], _spent(state)), SECONDS, here_too=True)
+    return SignedIn(auth, replace(tokens, access_token=content), return_to)
 
 
 def adopt(session: RequestSession, client: IQAuth, signed_in: SignedIn) -> None:

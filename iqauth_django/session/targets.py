@@ -51,8 +51,11 @@ def judge(request: HttpRequest, values: list[str], default: str) -> str:
 
 def after_sign_in(request: HttpRequest) -> str:
     """``return_to`` of the query, or Django's ``next``, or the configured page."""
-    configured = conf.get_options().sign_in_redirect_url or settings.LOGIN_REDIRECT_URL
-    return judge(request, _asked(request), resolve_url(configured))
+    return judge(request, _asked(request), default_after_sign_in())
+
+
+def default_after_sign_in() -> str:
+    return resolve_url(conf.get_options().sign_in_redirect_url or settings.LOGIN_REDIRECT_URL)
 
 
 def after_sign_out(request: HttpRequest) -> str:

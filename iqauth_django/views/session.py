@@ -84,7 +84,7 @@ def callback(request: HttpRequest) -> HttpResponse:
             raise IQAuthError("prefetch_refused")
         pairs = [(name, value) for name, values in request.GET.lists() for value in values]
         with shared_deadline(client.options.http_deadline):
-            signed_in = flow.complete(session, client, pairs)
+            signed_in = flow.complete(session, client, pairs, targets.default_after_sign_in())
         user = None
         if signed_in.auth is not None:
             try:

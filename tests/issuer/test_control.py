@@ -225,3 +225,19 @@ def test_control_is_refused_to_another_machine(issuer: TestIssuer) -> None:
     far = Request("POST", "/_dev/clock", headers=headers, body=b"{}", peer="192.168.1.7")
     assert issuer.issuer.handle(near).status == 200
     assert issuer.issuer.handle(far).status == 403
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"path": 1}, {"path": "/oidc/token", "status": "x"}, {"path": "/x", "headers": 1}, {"path": "/x", "body": {}}],
+)
+def test_a_fault_that_is_none_is_refused_and_leaves_the_issuer_as_it_was(app: App, body: dict[str, Any]) -> None:
+    refused = _dev(app, "POST", "faults", body)
+    assert refused.status_code == 400
+    assert _dev(app, "POST", "reset").status_code == 200
+
+
+def test_control_itself_has_no_faults(app: App, issuer: TestIssuer) -> None:
+    issuer.fault("/*", status=500, times=None)
+    assert _dev(app, "DELETE", "faults").status_code == 200
+    assert app.get(issuer.base_url + "/.well-known/jwks.json").status_code == 200

@@ -209,7 +209,9 @@ def test_R06_way_back_of_a_sign_in_is_judged_when_it_begins() -> None:
     ends = [
         node.args[2] for node in ast.walk(completed) if isinstance(node, ast.Call) and _name(node.func) == "SignedIn"
     ]
-    assert {ast.unparse(end) for end in ends} == {"flow.return_to", "done[1]"}
+    assert {ast.unparse(end) for end in ends} == {"flow.way_back(default)", "return_to", "done[1]"}
+    assert "return_to = flow.way_back(default)" in ast.unparse(completed)
+    assert "flow.complete(session, client, pairs, targets.default_after_sign_in())" in ast.unparse(view)
 
 
 @pytest.mark.parametrize(

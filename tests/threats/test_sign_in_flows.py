@@ -5,10 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from django.core.cache import cache
 
 from iqauth_django import conf
+from iqauth_django.session import shared
 from iqauth_django.session.flows import PREFIX, SECONDS
 from iqauth_django.session.sealing import seal
 from tests.browser import DOCUMENT, ME, SIGN_IN, Visitor
@@ -213,3 +216,25 @@ def test_L11_the_cookie_tells_nothing(visitor: Visitor) -> None:
     [morsel] = response.cookies.values()
     assert (morsel["httponly"], morsel["samesite"], morsel["path"], morsel["max-age"]) == (True, "Lax", "/", SECONDS)
     assert visitor.fetch(ME).status_code == 401
+
+
+def test_L10_long_ways_back_are_put_aside(visitor: Visitor) -> None:
+    """Twenty tabs at once, each with a way back as long as one may be: every header stays under 8 kB."""
+    long = "/page?x=" + "a" * 2000
+    jars = []
+    for _ in range(20):
+        tab = Visitor(visitor.colour, visitor.issuer)
+        last = tab.begin("?" + urlencode({"return_to": long}))
+        jars.append(tab.jar)
+    for jar in jars:
+        visitor.jar |= jar
+    assert len("; ".join(f"{name}={value}" for name, value in visitor.jar.items())) < 8000
+    assert visitor.navigate(visitor.approve(last))["Location"] == long
+
+
+def test_L10_a_way_back_that_was_lost_ends_on_the_default(visitor: Visitor) -> None:
+    callback = visitor.approve(visitor.begin("?" + urlencode({"return_to": "/page?x=" + "a" * 200})))
+    cache.clear()
+    shared._here._entries.clear()
+    assert visitor.navigate(callback)["Location"] == "/"
+    assert all(visitor.tokens)
