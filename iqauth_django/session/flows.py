@@ -2,7 +2,9 @@
 
 The cookie's name holds a hash of the flow's state and its content is bound to that name. A flow lives ten minutes. Of
 all the flows in a browser only the newest ``MOST`` count; older ones are cleared whenever a response of ours goes out,
-so that a Cookie header never grows over what servers accept. Nothing of a flow is kept on the server until it is spent.
+so that a Cookie header never grows over what servers accept. Nothing of a flow is kept on the server until it is spent,
+but for a long way back. On https the names begin with ``__Host-``: a sibling host cannot plant a flow of its own, and
+so not have its own sign-in completed in somebody else's browser.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from . import shared
 from .sealing import seal, unseal
 
 PREFIX = "iqauth_flow_"
+HOST_ONLY = "__Host-"
 # Others are not ours to clear: a sibling host may plant one whose name cannot even be written into Set-Cookie.
 _NAME = re.compile(rf"{PREFIX}[0-9a-f]{{16}}")
 SECONDS = 600
@@ -68,7 +71,7 @@ class Flow:
         if len(inline) > _MOST_INLINE:
             shared.put(self._aside, seal(inline, self._aside), SECONDS, here_too=True)
             inline = ""
-        return seal([self.seed, inline, self.redirect_uri, self.silent, round(self.begun_at, 3)], self.cookie_name)
+        return seal([self.seed, inline, self.redirect_uri, self.silent, self.begun_at], self.cookie_name)
 
     def way_back(self, default: str) -> str:
         """``return_to``, wherever it was kept; ``default`` when it was lost."""
@@ -108,9 +111,18 @@ class FlowJar:
         return cookie_name(state) in self.stale_names
 
 
-def read_flows(cookie_header: str, now: float, *, room_for: int = 0) -> FlowJar:
-    """Open every flow cookie of a request. ``room_for`` leaves places among the newest for flows about to be begun."""
-    found = [(name, value) for name, value in cookie_pairs(cookie_header) if _NAME.fullmatch(name)]
+def read_flows(cookie_header: str, now: float, *, host_only: bool, room_for: int = 0) -> FlowJar:
+    """Open every flow cookie of a request; with ``host_only`` those whose names say so, and no others.
+
+    ``room_for`` leaves places among the newest for flows about to be begun.
+    """
+    prefix = HOST_ONLY if host_only else ""
+    named = [
+        (name.removeprefix(prefix), value)
+        for name, value in cookie_pairs(cookie_header)
+        if name[: len(prefix)] == prefix
+    ]
+    found = [(name, value) for name, value in named if _NAME.fullmatch(name)]
     opened = [(flow, len(name) + len(value)) for name, value in found if (flow := _open(name, value, now))]
     opened.sort(key=lambda pair: pair[0].begun_at, reverse=True)
     kept: list[Flow] = []

@@ -21,8 +21,8 @@ from iqauth_django.protocol.token_answer import TokenSet
 
 from . import access_token, shared
 from .authenticate import cookie_header
-from .cookies import check_size, flow_attributes
-from .flows import SECONDS, Flow, FlowJar, cookie_name, new_flow, read_flows
+from .cookies import Attributes, check_size, flow_attributes
+from .flows import HOST_ONLY, SECONDS, Flow, FlowJar, cookie_name, new_flow, read_flows
 from .refresh import retire
 from .request_session import RequestSession
 from .sealing import seal, unseal
@@ -58,9 +58,10 @@ def begin(
     if client.options.prompt is not None:
         hints = {"prompt": client.options.prompt, **hints}
     flow = new_flow(return_to=return_to, redirect_uri=redirect_uri, silent=silent, now=now)
-    jar = _jar(session, now, room_for=1)
-    _clear(session, jar.stale_names)
-    session.cookies.set(flow.cookie_name, flow.keep(), SECONDS, flow_attributes(client.options, session.request))
+    jar = _jar(session, client, room_for=1)
+    _clear(session, client, jar.stale_names)
+    attributes = flow_attributes(client.options, session.request)
+    session.cookies.set(_prefix(attributes) + flow.cookie_name, flow.keep(), SECONDS, attributes)
     return oidc.build_authorization_url(
         endpoint,
         client_id=client.options.client_id,
@@ -79,11 +80,11 @@ def complete(session: RequestSession, client: IQAuth, pairs: Sequence[tuple[str,
     ``pairs`` are the answer's parameters as they came, repeated ones included; ``default`` is where a sign-in ends
     whose return_to was lost.
     """
-    jar = _jar(session, client.now())
-    _clear(session, jar.stale_names)
+    jar = _jar(session, client)
+    _clear(session, client, jar.stale_names)
     # Before anything may be wrong: whichever flow this answer names, it is over.
     named = {flow.cookie_name for name, value in pairs if name == "state" and (flow := jar.find(value))}
-    _clear(session, named)
+    _clear(session, client, named)
     parameters = oidc.callback_parameters(pairs)
     state = parameters.get("state", "")
     flow = jar.find(state)
@@ -120,8 +121,8 @@ def adopt(session: RequestSession, client: IQAuth, signed_in: SignedIn) -> None:
 
 def forget_all(session: RequestSession, client: IQAuth) -> None:
     """Clear every flow that this browser has begun."""
-    jar = _jar(session, client.now())
-    _clear(session, jar.stale_names | {flow.cookie_name for flow in jar.flows})
+    jar = _jar(session, client)
+    _clear(session, client, jar.stale_names | {flow.cookie_name for flow in jar.flows})
 
 
 def give_back(client: IQAuth, tokens: TokenSet | None) -> None:
@@ -175,11 +176,16 @@ def _spent(state: str) -> str:
     return shared.key("spent", cookie_name(state))
 
 
-def _jar(session: RequestSession, now: float, *, room_for: int = 0) -> FlowJar:
-    return read_flows(cookie_header(session.request), now, room_for=room_for)
+def _jar(session: RequestSession, client: IQAuth, *, room_for: int = 0) -> FlowJar:
+    host_only = flow_attributes(client.options, session.request)["secure"]
+    return read_flows(cookie_header(session.request), client.now(), host_only=host_only, room_for=room_for)
 
 
-def _clear(session: RequestSession, names: Iterable[str]) -> None:
-    if session.client is not None:
-        for name in names:
-            session.cookies.clear(name, flow_attributes(session.client.options, session.request))
+def _clear(session: RequestSession, client: IQAuth, names: Iterable[str]) -> None:
+    attributes = flow_attributes(client.options, session.request)
+    for name in names:
+        session.cookies.clear(_prefix(attributes) + name, attributes)
+
+
+def _prefix(attributes: Attributes) -> str:
+    return HOST_ONLY if attributes["secure"] else ""

@@ -12,13 +12,13 @@ from tests.browser import CALLBACK, FETCH, ME, REFRESH, SIGN_IN, SIGN_OUT, Visit
 from tests.sessions import session_jar, signed_in
 
 UNSETTABLE = [
-    "iqauth_flow_(",
-    "iqauth_flow_a b",
-    "iqauth_flow_a,b",
-    'iqauth_flow_"',
-    "iqauth_flow_\xe9",
-    "iqauth_flow_a/b",
-    "iqauth_flow_[]",
+    "__Host-iqauth_flow_(",
+    "__Host-iqauth_flow_a b",
+    "__Host-iqauth_flow_a,b",
+    '__Host-iqauth_flow_"',
+    "__Host-iqauth_flow_\xe9",
+    "__Host-iqauth_flow_a/b",
+    "__Host-iqauth_flow_[]",
     "iqauth_at.(",
     "iqauth_at.\xb2",
     "iqauth_at.1.1",
@@ -50,12 +50,12 @@ def test_a_name_that_cannot_be_set_is_none_of_ours(name: str, site: object, issu
 
 def test_our_own_names_with_nonsense_in_them(guest: Visitor) -> None:
     signed_in(guest)
-    guest.jar |= {f"iqauth_flow_{number:016x}": "nonsense" for number in range(60)}
-    guest.jar |= {"iqauth_bounces": "9" * 5000, "iqauth_other": "x", "iqauth_flow_": "x"}
+    guest.jar |= {f"__Host-iqauth_flow_{number:016x}": "nonsense" for number in range(60)}
+    guest.jar |= {"iqauth_bounces": "9" * 5000, "iqauth_other": "x", "__Host-iqauth_flow_": "x"}
     begun = guest.navigate(SIGN_IN)
     assert begun.status_code == 302
-    assert len([name for name in set_cookies(begun) if name.startswith("iqauth_flow_")]) == 61
-    assert len([name for name in guest.jar if name.startswith("iqauth_flow_") and len(name) > 12]) == 1
+    assert len([name for name in set_cookies(begun) if name.startswith("__Host-iqauth_flow_")]) == 61
+    assert len([name for name in guest.jar if name.startswith("__Host-iqauth_flow_") and len(name) > 19]) == 1
     assert guest.fetch("/api/data").status_code == 200
 
 

@@ -20,7 +20,7 @@ from django.http import HttpResponse
 from iqauth_django.client.transport import Transport
 from iqauth_django.protocol.errors import CATALOGUE
 from iqauth_django.protocol.secret import Secret
-from iqauth_django.session.flows import PREFIX, cookie_name
+from iqauth_django.session import flows
 from iqauth_django.testing import TestIssuer
 from tests.browser import CALLBACK, DOCUMENT, ME, Visitor
 
@@ -29,6 +29,9 @@ _transport = Transport()
 
 FROM_THE_ISSUER = DOCUMENT | {"Sec-Fetch-Site": "cross-site"}
 FLOW_ATTRIBUTES = {"path": "/", "domain": "", "samesite": "Lax", "httponly": True}
+
+# As browsers hold them: the test site's cookies are Secure.
+PREFIX = flows.HOST_ONLY + flows.PREFIX
 
 
 @contextmanager
@@ -53,7 +56,7 @@ class Begun:
 
     @property
     def cookie_name(self) -> str:
-        return cookie_name(self.state)
+        return flow_cookie(self.state)
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,7 @@ def _assert_cookies(opened: Opened) -> None:
         assert (morsel.value, morsel["max-age"]) == ("", 0)
         assert {attribute: morsel[attribute] for attribute in FLOW_ATTRIBUTES} == FLOW_ATTRIBUTES
     states = {value for name, value in parse_qsl(urlsplit(opened.url).query) if name == "state"}
-    assert {cookie_name(state) for state in states} & opened.jar_before.keys() <= cookies.keys(), "the flow stayed open"
+    assert {flow_cookie(state) for state in states} & opened.jar_before.keys() <= cookies.keys(), "the flow stayed open"
     assert _without_flows(opened.visitor.jar) == _without_flows(opened.jar_before), "the session was touched"
 
 
@@ -210,3 +213,8 @@ def id_token(issuer: TestIssuer, begun: Begun, user: str = "admin", **terms: Any
 
 def token_requests(issuer: TestIssuer) -> int:
     return issuer.count("POST", "/oidc/token")
+
+
+def flow_cookie(state: str) -> str:
+    """The name of the cookie that holds the flow of ``state``."""
+    return flows.HOST_ONLY + flows.cookie_name(state)

@@ -12,11 +12,12 @@ from django.core.cache import cache
 
 from iqauth_django import conf
 from iqauth_django.session import shared
-from iqauth_django.session.flows import PREFIX, SECONDS
+from iqauth_django.session.flows import HOST_ONLY, SECONDS
 from iqauth_django.session.sealing import seal
 from tests.browser import DOCUMENT, ME, SIGN_IN, Visitor
 
 from .sign_ins import (
+    PREFIX,
     Begun,
     answer_url,
     assert_callback_page,
@@ -32,6 +33,11 @@ from .sign_ins import (
 Another = Callable[[], Visitor]
 MOST_HEADER = 8190  # what gunicorn takes for one header line
 WAY_BACK = "/organisations/acme/projects/2026-harbour/reports/quarterly/{}?section=overview;sort=name"
+
+
+def purpose(flow: Begun) -> str:
+    """What a flow's content is sealed for."""
+    return flow.cookie_name.removeprefix(HOST_ONLY)
 
 
 def cookie_header(visitor: Visitor) -> str:
@@ -140,9 +146,9 @@ def test_L11_forged_truncated_or_changed(someone: Visitor) -> None:
         "quoted": lambda flow, value: f'"{value[1:]}"',
         "10 kB": lambda flow, value: "A" * 10_240,
         "of another purpose": lambda flow, value: seal(["a-seed", "/", flow.redirect_uri, False, now], "session"),
-        "of another shape": lambda flow, value: seal({"state": flow.state}, flow.cookie_name),
-        "of another length": lambda flow, value: seal([flow.state], flow.cookie_name),
-        "of another state": lambda flow, value: seal(["a-seed", "/", flow.redirect_uri, False, now], flow.cookie_name),
+        "of another shape": lambda flow, value: seal({"state": flow.state}, purpose(flow)),
+        "of another length": lambda flow, value: seal([flow.state], purpose(flow)),
+        "of another state": lambda flow, value: seal(["a-seed", "/", flow.redirect_uri, False, now], purpose(flow)),
     }
     for name, change in changes.items():
         with case(name):
@@ -238,3 +244,12 @@ def test_L10_a_way_back_that_was_lost_ends_on_the_default(visitor: Visitor) -> N
     shared._here._entries.clear()
     assert visitor.navigate(callback)["Location"] == "/"
     assert all(visitor.tokens)
+
+
+def test_L11_a_flow_that_a_sibling_host_planted_is_none(someone: Visitor, another_visitor: Another) -> None:
+    """Browsers let no other host set a ``__Host-`` name; under any other name a whole, genuine flow opens nothing."""
+    attacker = another_visitor()
+    theirs = begin(attacker)
+    someone.jar[purpose(theirs)] = attacker.jar[theirs.cookie_name]
+    url = answer_url(someone, theirs, code_for(someone.issuer, theirs))
+    assert_callback_page(open_callback(someone, url), "flow_missing")
