@@ -164,7 +164,11 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield given
         return
     server = shutil.which("redis-server")
-    assert server, "install redis-server, or name one in IQAUTH_TEST_REDIS_URL"
+    if server is None:
+        reason = "redis-server is not installed, and IQAUTH_TEST_REDIS_URL names none; .ci/run installs it."
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
