@@ -26,6 +26,8 @@ logger = logging.getLogger("iqauth_django.session")
 _MARK = "sealed."
 # What only proves the one answer that it came in.
 _OF_THE_ID_TOKEN = frozenset({"nonce", "at_hash", "c_hash", "s_hash"})
+# What UserInfo has no say in.
+_OF_THE_SESSION = frozenset({"iss", "aud", "sub", "exp", "iat", "nbf", "sid", "act"})
 # For a provider that does not say how long its access token lives.
 _DEFAULT_SECONDS = 300
 
@@ -73,7 +75,7 @@ def _told_now(client: IQAuth, tokens: TokenSet, known: Mapping[str, Any] | None)
     if told and told.get("sub") != known["sub"]:
         logger.critical("subject_changed: UserInfo speaks of another person after a refresh; session ended.")
         raise IQAuthError("subject_changed")
-    return told
+    return {name: value for name, value in told.items() if name not in _OF_THE_SESSION}
 
 
 def verify_warm(client: IQAuth, token: str, carrier: Carrier) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from typing import Any
 
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.base import SessionBase
-from django.db import Error as DatabaseError
 from django.http import HttpRequest
 
 from iqauth_django.protocol.claims import Auth
@@ -27,14 +26,20 @@ def begin(request: HttpRequest, auth: Auth, user: Any) -> None:
     session = _session(request)
     if session is None:
         return
-    owner = [auth.issuer, auth.sub]
-    own_login = None if user is None else str(user.pk)
+    try:
+        _hand_over(session, [auth.issuer, auth.sub], None if user is None else str(user.pk))
+    except Exception:
+        session.modified = False  # or SessionMiddleware would try to save it again, and fail again
+        raise
+
+
+def _hand_over(session: SessionBase, owner: list[str], own_login: str | None) -> None:
     if session.get(_OWNER, owner) != owner or session.get(SESSION_KEY, own_login) != own_login:
         session.flush()
     else:
         session.cycle_key()
     session[_OWNER] = owner
-    # Saved now: when the database is down, the sign-in fails before a token is in a cookie.
+    # Saved now: when the session's store is down, the sign-in fails before a token is in a cookie.
     session.save()
 
 
@@ -44,9 +49,10 @@ def end(request: HttpRequest) -> None:
         return
     try:
         session.flush()
-    except DatabaseError as error:
-        # The sign-out itself needs no database; the row that stays behind holds no token.
-        logger.warning("session_not_flushed: the database answered %s.", type(error).__name__)
+    except Exception as error:  # whatever the store raises: a database's error, a cache's, a file's
+        # The sign-out itself needs no store; what stays behind in it holds no token.
+        session.modified = False
+        logger.warning("session_not_flushed: Django's session store answered %s.", type(error).__name__)
 
 
 def _session(request: HttpRequest) -> SessionBase | None:

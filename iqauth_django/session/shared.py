@@ -98,6 +98,8 @@ class _Here:
 
 
 _here = _Here(2000)
+_WARN_EVERY = 30.0
+_warned: dict[str, float] = {}
 
 
 def _cache() -> Any:
@@ -105,9 +107,12 @@ def _cache() -> Any:
 
 
 def _gone(error: Exception, answer: Any) -> Any:
-    logger.warning(
-        "cache_unavailable: the cache answered %s; each process now works alone. Look at CACHES[%r].",
-        type(error).__name__,
-        conf.get_options().cache,
-    )
+    now = time.monotonic()
+    if now - _warned.get("at", -_WARN_EVERY) >= _WARN_EVERY:  # one outage is one line, not one for each look
+        _warned["at"] = now
+        logger.warning(
+            "cache_unavailable: the cache answered %s; each process now works alone. Look at CACHES[%r].",
+            type(error).__name__,
+            conf.get_options().cache,
+        )
     return answer

@@ -9,7 +9,6 @@ from typing import Any
 
 from asgiref.sync import async_to_sync, iscoroutinefunction
 from django.contrib.auth.decorators import login_not_required
-from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
@@ -90,9 +89,9 @@ def callback(request: HttpRequest) -> HttpResponse:
             try:
                 user = _begin_django_session(request, signed_in.auth)
                 flow.adopt(session, client, signed_in)
-            except (DatabaseError, IQAuthError) as error:
+            except IQAuthError:
                 flow.give_back(client, signed_in.tokens)
-                raise error if isinstance(error, IQAuthError) else IQAuthError("storage_unavailable") from error
+                raise
             bounces.add(request, session.cookies, client.now())
     except IQAuthError as error:
         _log("callback_failed", error)
@@ -172,12 +171,16 @@ def _enrichment(auth: Auth, request: HttpRequest) -> dict[str, Any]:
 
 
 def _begin_django_session(request: HttpRequest, auth: Auth) -> Any:
-    """Link the user and give the Django session a new key; nothing of the sign-in is kept when the database fails."""
-    user = linked_user(auth) if conf.get_options().user_mode == "linked" else None
-    if user is not None and not user.is_active:
-        raise IQAuthError("USER_DISABLED", reason="inactive_here")
-    django_session.begin(request, auth, user)
-    return user
+    """Link the user and give the Django session a new key; nothing of the sign-in is kept when their store fails."""
+    try:
+        user = linked_user(auth) if conf.get_options().user_mode == "linked" else None
+        if user is None or user.is_active:
+            django_session.begin(request, auth, user)
+            return user
+    except Exception as error:  # a database's, a session store's, or one of a project's own user model
+        logger.exception("storage_failed: the sign-in was given up, and its tokens with it.")
+        raise IQAuthError("storage_unavailable") from error
+    raise IQAuthError("USER_DISABLED", reason="inactive_here")
 
 
 def _page(
