@@ -25,8 +25,9 @@ ENV_PREFIX = "IQAUTH_"
 class Problem:
     """One thing that is wrong: a stable id, what, and what to do.
 
-    An ``error`` makes the settings unusable. Its id may still be a W: missing keys are an error to a sign-in, but only
-    a warning to ``check``, because a build runs commands without secrets (collectstatic, makemigrations).
+    An ``error`` makes the settings unusable. Its id may still be a W: missing keys and a development issuer are errors
+    to a sign-in, but only warnings to ``check``, because a build runs commands without secrets (collectstatic,
+    makemigrations) and a test run has DEBUG off. ``check --deploy`` takes both for the errors that they are.
     """
 
     id: str
@@ -183,7 +184,7 @@ def _settle_issuer(values: dict[str, Any], reading: Reading, *, debug: bool) -> 
         return
     if is_loopback(urlsplit(values["ISSUER"]).hostname or "") and not values["ALLOW_LOOPBACK_ISSUER"]:
         reading.add(
-            "E005",
+            "W005",
             "The issuer is on this machine (a development issuer) and DEBUG is off.",
             "Put the keys of the real issuer into the environment; only tests set ALLOW_LOOPBACK_ISSUER.",
         )

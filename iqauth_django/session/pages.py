@@ -40,6 +40,7 @@ def page(
         "code": error.code,
         "title": title,
         "meaning": _(spec.meaning),
+        "required": [(name, ", ".join(values)) for name, values in _required(error).items()],
         "hint": _(spec.hint),
         "action_url": action[0] if action else "",
         "action_label": action[1] if action else "",
@@ -68,8 +69,8 @@ def problem(error: IQAuthError, *, sign_in_url: str | None = None) -> HttpRespon
     }
     if sign_in_url:
         body["signInUrl"] = sign_in_url
-    if error.is_("INSUFFICIENT_PERMISSIONS") and error.details:
-        body["required"] = dict(error.details)
+    if required := _required(error):
+        body["required"] = required
     response = JsonResponse(body, status=status_of(error), content_type="application/problem+json")
     return _with_headers(response, error)
 
@@ -98,6 +99,11 @@ def _public(error: IQAuthError) -> tuple[str, Any]:
     """What a client is told: every refused token looks alike."""
     code = "token_invalid" if error.is_("cookie_conflict") else error.code
     return code, spec_for(code)
+
+
+def _required(error: IQAuthError) -> dict[str, list[str]]:
+    """What was asked for and is missing, by name; what the person does have is nobody's business."""
+    return dict(error.details) if error.is_("INSUFFICIENT_PERMISSIONS") else {}
 
 
 def _with_headers(response: HttpResponse, error: IQAuthError) -> HttpResponse:

@@ -194,10 +194,10 @@ def test_development_keys_need_debug_or_a_word() -> None:
     def found(*, debug: bool = False, **more: Any) -> list[str]:
         return ids(read_options({**DEVELOPMENT, **more}, {}, debug=debug))
 
-    assert found() == ["E005"]
+    assert found() == ["W005"]
     assert found(debug=True) == []
     assert found(ALLOW_LOOPBACK_ISSUER=True) == []
-    assert found(debug=True, ALLOW_LOOPBACK_ISSUER=False) == ["E005"]
+    assert found(debug=True, ALLOW_LOOPBACK_ISSUER=False) == ["W005"]
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,7 @@ def test_a_missing_right_is_403_and_never_a_redirect(guest: Visitor) -> None:
         assert "WWW-Authenticate" not in response
     assert_problem(guest.send("GET", "/acme", {"HX-Request": "true"}), 403, "INSUFFICIENT_PERMISSIONS")
     page = assert_page(guest.navigate("/admins"), 403, "INSUFFICIENT_PERMISSIONS")
+    assert "<code>tenant_admin, tenant_owner</code>" in page
     for grant in ("viewer", "projects:read", "reports"):
         assert grant not in page
     response = guest.fetch("/admins")

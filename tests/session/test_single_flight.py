@@ -130,7 +130,7 @@ def test_a_client_that_goes_away_does_not_take_the_refresh_with_it(site: object,
 def test_two_sessions_do_not_wait_for_each_other(site: object, issuer: TestIssuer) -> None:
     slow, quick = (signed_in(Visitor("wsgi", issuer), user) for user in ("admin", "member"))
     assert quick.fetch("/api/data").status_code == 200  # the keys are here before anybody is slow
-    issuer.fault(TOKEN, delay=0.6)
+    issuer.fault(TOKEN, delay=1.5)
     with ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(slow.fetch, REFRESH, "POST")
         time.sleep(0.1)
