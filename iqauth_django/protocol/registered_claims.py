@@ -26,13 +26,13 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 def check_times(claims: Mapping[str, Any], now: float, leeway: float) -> None:
     """Raises ``token_expired`` for a past ``exp``, else ``token_invalid``. ``now`` and ``leeway`` are in seconds."""
-    exp = _time(claims, "exp")
+    exp = numeric_date(claims, "exp")
     if exp is None:
         raise refused("exp")
     if now >= exp + leeway:
         raise IQAuthError("token_expired", reason="exp")
     for name in ("nbf", "iat"):
-        time = _time(claims, name)
+        time = numeric_date(claims, name)
         if time is not None and time > now + leeway:
             raise refused(f"{name}_in_future")
 
@@ -59,7 +59,7 @@ def check_subject(claims: Mapping[str, Any]) -> None:
         raise refused("sub")
 
 
-def _time(claims: Mapping[str, Any], name: str) -> float | None:
+def numeric_date(claims: Mapping[str, Any], name: str) -> float | None:
     """A NumericDate (RFC 7519 section 2), None when the claim is absent."""
     if name not in claims:
         return None
