@@ -136,10 +136,15 @@ def signout(request: HttpRequest) -> HttpResponse:
     if refresh_token is not None:
         retire(client, refresh_token)
     signals.send(signals.signed_out, RequestSession, request=request, auth=auth)
-    if not wants_page(request):
-        return pages.harden(JsonResponse({"success": True, "data": {}}))
-    # 303 on our own origin: Chromium applies CSP form-action to the whole redirect chain of a form.
-    return pages.harden(HttpResponseRedirect(target, status=303))
+    if wants_page(request):
+        # 303 on our own origin: Chromium applies CSP form-action to the whole redirect chain of a form.
+        response = pages.harden(HttpResponseRedirect(target, status=303))
+    else:
+        response = pages.harden(JsonResponse({"success": True, "data": {}}))
+    # So that "Back" asks again for what is in the browser's cache. It does not reach a page kept whole in memory (the
+    # back/forward cache): only ``no-store`` on the page does.
+    response["Clear-Site-Data"] = '"cache"'
+    return response
 
 
 @_route("GET")
