@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 port=options.port,
                 redirect_uris=options.redirect_uri,
                 post_logout_redirect_uris=options.post_logout_redirect_uri,
+                backchannel_logout_uri=options.backchannel_logout_uri,
                 lifetimes=Lifetimes(access_token=options.access_ttl, refresh_grace=options.refresh_grace),
                 state=options.state,
                 env_file=options.env_file,
@@ -72,6 +73,12 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         metavar="URI",
         help="allow the app this address after sign-out; may be repeated (default: the roots of the callbacks' sites)",
+    )
+    add(
+        "--backchannel-logout-uri",
+        metavar="URI",
+        help="tell the app here that a session has ended; an http URL on this machine, "
+        "such as http://localhost:8000/api/iqauth/backchannel-logout",
     )
     add("--env-file", type=Path, metavar="FILE", help="write the app's keys to FILE as IQAUTH_… variables, mode 0600")
     add("--app-name", metavar="NAME", help="what the sign-in page calls the app")

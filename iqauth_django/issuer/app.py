@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 from iqauth_django.protocol.errors import IQAuthError
 
+from .backchannel import BackChannel
 from .context import Context
 from .faults import Fault, Faults
-from .http import Request, Response, json_response
+from .http import Delivery, Request, Response, json_response
 from .oauth_errors import envelope_error, oauth_error
 from .request_log import RequestLog, logger
 from .routes import ROUTES, Kind
@@ -27,6 +28,7 @@ class Issuer:
         """Answers ``/_dev/``, where that is open."""
         self.closing = threading.Event()
         """Set when the issuer stops: whoever waits on a delay or a hang stops waiting."""
+        context.announce = BackChannel(context, self.log, self.closing).announce
 
     def handle(self, request: Request) -> Response:
         """Answer one request. Raises nothing; a response whose delivery says ``drop`` must not be sent."""
@@ -38,6 +40,9 @@ class Issuer:
 
     def _with_fault(self, request: Request, fault: Fault) -> Response:
         self.closing.wait(fault.delay)
+        if fault.delay and request.gone():
+            reason = "The client had gone before the work was begun."
+            return Response(0, reason=reason, delivery=Delivery(drop=True))
         response = fault.replacement()
         return fault.delivered(self._answer(request) if response is None else response)
 

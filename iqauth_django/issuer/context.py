@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from . import keys
 from .records import SigningKey
 from .store import Store
+
+if TYPE_CHECKING:
+    from .backchannel import Ended
 
 SUPPORTED_SCOPES = ("openid", "profile", "email", "offline_access")
 
@@ -35,6 +39,8 @@ class Context:
     base_url: str
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     new_key: Callable[[], SigningKey] = keys.generate
+    announce: Callable[[Iterable[Ended]], None] = lambda _: None
+    """Tells apps that sessions have ended; the issuer around this context puts its back channel here."""
 
     def url(self, path: str) -> str:
         return self.base_url + path

@@ -7,9 +7,10 @@ from typing import Any
 
 from iqauth_django.protocol.errors import IQAuthError
 
-from . import keys, minting
+from . import backchannel, grants, keys, minting, sso
 from .app import Issuer
 from .authorization_request import check_redirect_uri
+from .backchannel import check_backchannel_uri
 from .faults import Fault
 from .records import Person, State
 from .request_log import Entry
@@ -113,6 +114,22 @@ class Control:
             claims=claims,
         )
 
+    def mint_logout_token(
+        self,
+        *,
+        sub: str | None = None,
+        sid: str | None = None,
+        alg: str = "RS256",
+        key: Any = None,
+        headers: Mapping[str, Any] | None = None,
+        omit: Iterable[str] = (),
+        **claims: Any,
+    ) -> str:
+        """A logout token, right or wrong; see ``minting.mint_logout_token``."""
+        return minting.mint_logout_token(
+            self._context, sub=sub, sid=sid, alg=alg, key=key, headers=headers, omit=omit, claims=claims
+        )
+
     def mint_auth_code(
         self,
         *,
@@ -174,17 +191,20 @@ class Control:
         """End sessions: all, one person's, or the one with this ``sid``. A refresh then says SESSION_REVOKED."""
         with self._store.change() as state:
             chosen = {sid} & state.grants.keys() if sid else self._grants(state, user)
-            for grant_id in chosen:
-                grant = state.grants[grant_id]
-                grant.ended = grant.ended or "SESSION_REVOKED"
+            ended = grants.end_sessions(state.grants[grant_id] for grant_id in chosen)
             if sid is None:
                 self._forget_browsers(state, user)
+            self._context.announce(backchannel.sessions(self._context, state, ended))
             return len(chosen)
 
     def deactivate(self, user: str, deactivated: bool = True) -> None:
-        """Deactivate somebody, or reactivate them."""
+        """Deactivate somebody, or reactivate them. Their sessions stand still meanwhile, and the app is told so."""
         with self._store.change() as state:
-            self._person(state, user).deactivated = deactivated
+            person = self._person(state, user)
+            person.deactivated = deactivated
+            alive = [row for row in state.grants.values() if row.user_id == person.id and row.ended is None]
+            if deactivated:
+                self._context.announce(backchannel.everything(self._context, state, alive))
 
     def lock(self, user: str, locked: bool = True) -> None:
         with self._store.change() as state:
@@ -213,6 +233,13 @@ class Control:
         with self._store.change() as state:
             state.apps[APP_ID].redirect_uris.append(check_redirect_uri(uri))
 
+    def register_backchannel(self, uri: str | None, *, session_required: bool = False) -> None:
+        """Where the app wants to be told that a session ended (None: nowhere), and whether always with a ``sid``."""
+        with self._store.change() as state:
+            app = state.apps[APP_ID]
+            app.backchannel_logout_uri = None if uri is None else check_backchannel_uri(uri)
+            app.backchannel_logout_session_required = session_required
+
     def _person(self, state: State, user: str) -> Person:
         person = state.person(user)
         if person is None:
@@ -226,6 +253,4 @@ class Control:
         return {row.id for row in state.grants.values() if wanted in (None, row.user_id)}
 
     def _forget_browsers(self, state: State, user: str | None) -> None:
-        wanted = self._person(state, user).id if user else None
-        kept = {key: row for key, row in state.sso_sessions.items() if wanted not in (None, row.user_id)}
-        state.sso_sessions = kept
+        sso.forget_browsers(state, self._person(state, user).id if user else None)

@@ -15,9 +15,11 @@ POST    ``/_dev/keys/rotate``     ``{"overlap": false}`` takes the old keys out 
 POST    ``/_dev/keys/withdraw``   ``{"kid": id}``, or the active one
 POST    ``/_dev/keys/publish``    ``{"jwk": anything}``, verbatim
 POST    ``/_dev/tokens``          the arguments of ``mint_token``; answers ``{"access_token": …}``
+POST    ``/_dev/tokens/logout``   the arguments of ``mint_logout_token``; answers ``{"logout_token": …}``
 POST    ``/_dev/codes``           the arguments of ``mint_auth_code``; answers ``{"code": …}``
 POST    ``/_dev/users``           ``{"user": key, "deactivated": …, "locked": …, "roles": […]}``
 POST    ``/_dev/tenants``         ``{"tenant": slug, "suspended": …}``
+POST    ``/_dev/backchannel``     ``{"uri": where the app is told of ended sessions, "session_required": …}``
 GET     ``/_dev/requests``        what was asked, and the reason of each answer in words
 ======  ========================  ==============================================================================
 """
@@ -132,8 +134,10 @@ _COMMANDS: dict[tuple[str, str], Callable[[Control, Body], Any]] = {
     ("POST", "/_dev/keys/withdraw"): lambda control, body: {"kid": control.withdraw_key(**body)},
     ("POST", "/_dev/keys/publish"): lambda control, body: control.publish_jwk(body["jwk"]),
     ("POST", "/_dev/tokens"): lambda control, body: {"access_token": control.mint_token(**body)},
+    ("POST", "/_dev/tokens/logout"): lambda control, body: {"logout_token": control.mint_logout_token(**body)},
     ("POST", "/_dev/codes"): lambda control, body: {"code": control.mint_auth_code(**body)},
     ("POST", "/_dev/users"): _user,
     ("POST", "/_dev/tenants"): lambda control, body: control.suspend(body["tenant"], body["suspended"]),
+    ("POST", "/_dev/backchannel"): lambda control, body: control.register_backchannel(body.pop("uri"), **body),
     ("GET", "/_dev/requests"): lambda control, _: {"items": [entry._asdict() for entry in control.requests]},
 }

@@ -14,6 +14,7 @@ from iqauth_django.protocol.issuer_url import is_loopback
 
 from .app import Issuer
 from .authorization_request import check_redirect_uri
+from .backchannel import check_backchannel_uri
 from .context import Context, Lifetimes
 from .control import Control
 from .control_http import open_control
@@ -40,6 +41,7 @@ class Development:
     port: int = 9400
     redirect_uris: Sequence[str] = ()
     post_logout_redirect_uris: Sequence[str] | None = None
+    backchannel_logout_uri: str | None = None
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     state: Path | None = None
     env_file: Path | None = None
@@ -113,6 +115,8 @@ def _store(wanted: Development, file: StateFile | None) -> Store:
             app.post_logout_redirect_uris = post_logout_defaults(app.redirect_uris)
         if wanted.post_logout_redirect_uris is not None:
             app.post_logout_redirect_uris = [check_redirect_uri(uri) for uri in wanted.post_logout_redirect_uris]
+        if wanted.backchannel_logout_uri is not None:
+            app.backchannel_logout_uri = check_backchannel_uri(wanted.backchannel_logout_uri)
     return store
 
 
@@ -149,6 +153,7 @@ def _announce(wanted: Development, context: Context) -> None:
         f"  its secret and more   {wanted.env_file or 'not written; give --env-file FILE'}",
         f"  state                 {wanted.state or 'in memory, forgotten when it stops; give --state FILE'}",
         *(f"  redirect URI          {uri}" for uri in app.redirect_uris),
+        *([f"  back-channel logout   {app.backchannel_logout_uri}"] if app.backchannel_logout_uri else []),
     ]
     if not is_loopback(wanted.host):
         lines.append("  Everybody who reaches this machine can sign in as anybody.")

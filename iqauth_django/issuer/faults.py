@@ -16,9 +16,9 @@ class Fault:
 
     With ``status``, ``body``, ``headers`` or ``html`` the answer is replaced and no work is done. ``drop`` closes the
     connection before the work, ``lose_response`` after it; ``hang`` holds it for so many seconds and then closes it,
-    nothing done. ``delay`` waits before the work and ``delay_after`` between the work and the answer; ``drip`` sends
-    the answer byte by byte, so many seconds apart. ``times`` is how often (None: until cleared), after the first
-    ``skip`` requests.
+    nothing done. ``delay`` waits before the work, which is not begun for a client that has hung up meanwhile;
+    ``delay_after`` waits between the work and the answer; ``drip`` sends the answer byte by byte, so many seconds
+    apart. ``times`` is how often (None: until cleared), after the first ``skip`` requests.
     """
 
     path: str

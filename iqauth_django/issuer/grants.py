@@ -5,7 +5,7 @@ All functions work on a state that the caller holds locked (``Store.change``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,6 +123,14 @@ def rotate(context: Context, state: State, token: str, app_id: str) -> tuple[Gra
 def end_grant(state: State, grant: Grant, code: str) -> None:
     """No more tokens come from it, and its access tokens are refused where the issuer itself is asked."""
     grant.ended = grant.ended or code
+
+
+def end_sessions(chosen: Iterable[Grant]) -> list[Grant]:
+    """End sign-ins; returns those that were alive until now."""
+    ended = [grant for grant in chosen if grant.ended is None]
+    for grant in ended:
+        grant.ended = "SESSION_REVOKED"
+    return ended
 
 
 def check_standing(state: State, grant: Grant) -> None:

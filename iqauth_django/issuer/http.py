@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Self
@@ -18,7 +18,10 @@ NO_STORE = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Request:
-    """One request. Header names are in lower case; ``path`` is not decoded; ``peer`` is the caller's IP address."""
+    """One request. Header names are in lower case; ``path`` is not decoded; ``peer`` is the caller's IP address.
+
+    ``gone()`` tells whether the caller has hung up by now; without a socket nobody ever has.
+    """
 
     method: str
     path: str
@@ -26,6 +29,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     peer: str = "127.0.0.1"
+    gone: Callable[[], bool] = field(default=lambda: False, compare=False)
 
     def query_parameters(self) -> Parameters:
         return parse_form(self.query)

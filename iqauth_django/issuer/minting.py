@@ -51,6 +51,31 @@ def mint_token(
     return _sign(header, body, alg, keys.private_key(signing.pem) if key is None else key)
 
 
+def mint_logout_token(
+    context: Context,
+    *,
+    sub: str | None = None,
+    sid: str | None = None,
+    alg: str = "RS256",
+    key: Any = None,
+    headers: Mapping[str, Any] | None = None,
+    omit: Iterable[str] = (),
+    claims: Mapping[str, Any] | None = None,
+) -> str:
+    """A logout token for the app, of the seeded member unless ``sub`` or ``sid`` says otherwise; all else as above."""
+    with context.store.read() as state:
+        signing = keys.active(state)
+    body = tokens.logout_claims(context, APP_ID, sub or "usr_member", sid, at=context.now())
+    if sub is None and sid is not None:
+        del body["sub"]
+    body |= claims or {}
+    for name in omit:
+        body.pop(name, None)
+    header: dict[str, Any] = {"alg": alg, "typ": "logout+jwt", "kid": signing.kid, **(headers or {})}
+    header = {name: value for name, value in header.items() if value is not None}
+    return _sign(header, body, alg, keys.private_key(signing.pem) if key is None else key)
+
+
 def mint_auth_code(
     context: Context,
     *,

@@ -55,6 +55,9 @@ class App:
     secret: str
     redirect_uris: list[str]
     post_logout_redirect_uris: list[str]
+    backchannel_logout_uri: str | None = None
+    backchannel_logout_session_required: bool = False
+    """The app wants a ``sid`` in every logout token (Back-Channel Logout 1.0 section 2.2)."""
 
 
 @dataclass(slots=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
-from . import authorize, discovery, login_steps, logout, site_pages, token_endpoint, userinfo
+from iqauth_django.protocol import iqauth_paths
+
+from . import api_sessions, authorize, discovery, login_steps, logout, site_pages, token_endpoint, userinfo
 from .context import Context
 from .http import Request, Response
 
@@ -39,6 +41,7 @@ _TABLE: tuple[tuple[tuple[str, ...], str, Handler, Kind], ...] = (
     (_BOTH, discovery.LOGOUT, logout.logout, "page"),
     (("POST",), logout.CONFIRM, logout.confirm, "page"),
     (("GET",), discovery.ME, userinfo.me, "api"),
+    (("POST",), iqauth_paths.LOGOUT, api_sessions.logout, "api"),
     (_READ, "/", site_pages.home, "page"),
     (_READ, "/_assets/issuer.css", site_pages.style_sheet, "page"),
     (_READ, "/_assets/mark.svg", site_pages.mark, "page"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import selectors
 import socket
 import sys
 import threading
@@ -91,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
         if issuer is None or body is None:
             return
         path, _, query = self.path.partition("?")
-        request = Request(self.command, path, query, self._headers(), body, self.client_address[0])
+        request = Request(self.command, path, query, self._headers(), body, self.client_address[0], self._gone)
         self._deliver(issuer, issuer.handle(request))
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _serve  # noqa: N815  the names are http.server's
@@ -119,6 +120,18 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return None
         return body
+
+    def _gone(self) -> bool:
+        """Whether the client has hung up: its end of the connection is at its end, or was reset."""
+        with selectors.DefaultSelector() as selector:
+            # Asked first: on a socket with a timeout even a peek would wait for it.
+            selector.register(self.connection, selectors.EVENT_READ)
+            if not selector.select(0):
+                return False
+        try:
+            return not self.connection.recv(1, socket.MSG_PEEK)
+        except OSError:
+            return True
 
     def _refuse(self, status: HTTPStatus) -> None:
         self.close_connection = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from iqauth_django.protocol.errors import IQAuthError
 
+from . import backchannel, grants
 from .authorization_request import AuthorizationRequest
 from .context import Context
 from .http import Request, set_cookie
@@ -55,14 +56,15 @@ def end(context: Context, state: State, request: Request) -> SsoSession | None:
     """Sign this browser out of the issuer, and end what it signed in to; returns the session it had."""
     session = state.sso_sessions.pop(digest(request.cookie(COOKIE) or ""), None)
     if session is not None:
-        end_grants_of(state, session.id)
+        ended = grants.end_sessions(row for row in state.grants.values() if row.sso_id == session.id)
+        context.announce(backchannel.sessions(context, state, ended))
     return session
 
 
-def end_grants_of(state: State, sso_id: str) -> None:
-    for grant in state.grants.values():
-        if grant.sso_id == sso_id:
-            grant.ended = grant.ended or "SESSION_REVOKED"
+def forget_browsers(state: State, user_id: str | None) -> None:
+    """Sign somebody, or everybody, out of the issuer in every browser."""
+    kept = {key: row for key, row in state.sso_sessions.items() if user_id not in (None, row.user_id)}
+    state.sso_sessions = kept
 
 
 def forget_cookie() -> tuple[str, str]:

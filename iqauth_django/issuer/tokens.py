@@ -16,6 +16,7 @@ import jwt
 from jwt.types import Options
 
 from iqauth_django.protocol.errors import IQAuthError
+from iqauth_django.protocol.logout_token import EVENT, MAX_AGE
 
 from . import keys
 from .context import Context
@@ -63,6 +64,24 @@ def id_token(
     if nonce is not None:
         claims["nonce"] = nonce
     return sign(state, claims | identity(state, grant, scopes), typ="JWT")
+
+
+def logout_token(context: Context, state: State, app_id: str, sub: str, sid: str | None, *, at: float) -> str:
+    """Back-Channel Logout 1.0 section 2.4, of what ended ``at``; without ``sid`` all sessions of ``sub``."""
+    return sign(state, logout_claims(context, app_id, sub, sid, at=at), typ="logout+jwt")
+
+
+def logout_claims(context: Context, app_id: str, sub: str, sid: str | None, *, at: float) -> dict[str, Any]:
+    claims: dict[str, Any] = {
+        "iss": context.base_url,
+        "aud": app_id,
+        "iat": int(at),
+        "exp": int(at) + int(MAX_AGE),
+        "jti": context.store.random.identifier("lgt_"),
+        "events": {EVENT: {}},
+        "sub": sub,
+    }
+    return claims if sid is None else claims | {"sid": sid}
 
 
 def profile(state: State, grant: Grant) -> dict[str, Any]:

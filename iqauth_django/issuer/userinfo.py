@@ -17,7 +17,7 @@ _OPENED = {"profile": ("name",), "email": ("email",)}
 def userinfo(context: Context, request: Request) -> Response:
     """OpenID Connect Core 5.3: ``sub`` and what the granted scopes open."""
     try:
-        claims = _bearer_claims(context, request)
+        claims = bearer_claims(context, request.bearer() or _in_the_body(request))
         scopes = claims.get("scopes")
         if not isinstance(scopes, list) or "openid" not in scopes:
             return _insufficient_scope()
@@ -33,7 +33,7 @@ def userinfo(context: Context, request: Request) -> Response:
 def me(context: Context, request: Request) -> Response:
     """``{"success": true, "data": {"user", "claims", "tenantId"}}`` (SDK README, "Server-managed userinfo")."""
     try:
-        claims = _bearer_claims(context, request)
+        claims = bearer_claims(context, request.bearer() or _in_the_body(request))
     except IQAuthError as error:
         return envelope_error(error)
     shown = ("sub", "email", "name", "tenantId", "roles", "entitlements")
@@ -42,8 +42,8 @@ def me(context: Context, request: Request) -> Response:
     return json_response({"success": True, "data": data}, reason="The token was accepted.")
 
 
-def _bearer_claims(context: Context, request: Request) -> dict[str, Any]:
-    token = request.bearer() or _in_the_body(request)
+def bearer_claims(context: Context, token: str | None) -> dict[str, Any]:
+    """The claims of an access token that a request carries; raises IQAuth's code for why it is not accepted."""
     if token is None:
         raise IQAuthError(
             "TOKEN_INVALID", "Send the access token as Authorization: Bearer.", status=401, reason="no_token"

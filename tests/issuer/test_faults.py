@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from urllib.parse import urlencode
 
 import pytest
 import requests
@@ -76,6 +78,54 @@ def test_a_hang_does_no_work(reached: tuple[TestIssuer, requests.Session]) -> No
     with pytest.raises(requests.ReadTimeout):
         session.post(issuer.base_url + "/oidc/token", data=form, timeout=(3, 0.1))
     assert session.post(issuer.base_url + "/oidc/token", data=form, timeout=30).status_code == 200
+
+
+def post_and_hang_up(issuer: TestIssuer, form: dict[str, str], *, after: Callable[[], object]) -> None:
+    """Send a whole request and close the connection, unanswered."""
+    body = urlencode(form)
+    host = issuer.base_url.removeprefix("http://")
+    head = f"POST /oidc/token HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    address, port = host.split(":")
+    with socket.create_connection((address, int(port)), timeout=30) as connection:
+        connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        until(after)
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_client_that_is_gone_before_the_work_is_not_served() -> None:
+    with create_test_issuer() as issuer:
+        form = {"grant_type": "authorization_code", "code": issuer.mint_auth_code()}
+        issuer.fault("/oidc/token", delay=0.5)
+        post_and_hang_up(issuer, form, after=issuer.issuer.faults.empty)
+        until(lambda: issuer.requests)
+        assert issuer.requests[-1] == (
+            "POST", "/oidc/token", 0, "The client had gone before the work was begun.",
+        )  # fmt: skip
+        assert requests.post(issuer.base_url + "/oidc/token", data=form, timeout=30).status_code == 200
+
+
+def test_a_client_that_waits_out_the_delay_is_served() -> None:
+    with create_test_issuer() as issuer, requests.Session() as session:
+        for _ in range(2):  # the second on a connection that was used already
+            form = {"grant_type": "authorization_code", "code": issuer.mint_auth_code()}
+            issuer.fault("/oidc/token", delay=0.1)
+            assert session.post(issuer.base_url + "/oidc/token", data=form, timeout=30).status_code == 200
+
+
+def test_a_client_that_goes_between_work_and_answer_was_served() -> None:
+    with create_test_issuer() as issuer:
+        form = {"grant_type": "authorization_code", "code": issuer.mint_auth_code()}
+        issuer.fault("/oidc/token", delay_after=0.5)
+        post_and_hang_up(issuer, form, after=lambda: issuer.requests)
+        assert issuer.requests[-1].reason == "The code was redeemed."
+        again = requests.post(issuer.base_url + "/oidc/token", data=form, timeout=30)
+        assert again.json()["error"] == "invalid_grant"
 
 
 @pytest.mark.parametrize("when", ["delay", "delay_after"])
