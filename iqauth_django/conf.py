@@ -1,4 +1,4 @@
-"""settings.IQAUTH and the environment → options and client.
+"""settings.IQAUTH and the environment → options, client and cache.
 
 Nothing is read at import: ``collectstatic`` runs without secrets. What was read is kept until a setting changes, so
 ``override_settings`` takes effect at once.
@@ -15,6 +15,8 @@ from django.core.signals import setting_changed
 
 from .client.iqauth import IQAuth
 from .protocol.options import Options, Reading, read_options
+from .shared.cache import SharedCache
+from .shared.ended import EndedSessions
 
 _WATCHED = frozenset({"IQAUTH", "DEBUG"})
 
@@ -25,6 +27,8 @@ class _Known:
     lock = threading.Lock()
     reading: Reading | None = None
     client: IQAuth | None = None
+    cache: SharedCache | None = None
+    ended: EndedSessions | None = None
 
 
 def reading() -> Reading:
@@ -49,10 +53,30 @@ def get_client() -> IQAuth:
     return client
 
 
+def get_cache() -> SharedCache:
+    """What this site's processes share about the issuer; raises ``config_invalid``."""
+    cache = _Known.cache
+    if cache is None:
+        options = get_options()
+        with _Known.lock:
+            cache = _Known.cache = _Known.cache or SharedCache(options.cache, options.issuer)
+    return cache
+
+
+def get_ended_sessions() -> EndedSessions:
+    """Sessions that ended before their tokens do; raises ``config_invalid``."""
+    ended = _Known.ended
+    if ended is None:
+        cache, poll = get_cache(), get_options().revocation_poll
+        with _Known.lock:
+            ended = _Known.ended = _Known.ended or EndedSessions(cache, poll)
+    return ended
+
+
 def reset() -> None:
     """Forget everything that was read: keys, discovery and options are read anew on next use."""
     with _Known.lock:
-        _Known.reading = _Known.client = None
+        _Known.reading = _Known.client = _Known.cache = _Known.ended = None
 
 
 def _on_setting_changed(*, setting: str, **kwargs: Any) -> None:

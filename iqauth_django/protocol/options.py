@@ -61,6 +61,7 @@ class Options:
     refresh_on: Literal["navigation", "request", "never"]
     refresh_leeway: float
     refresh_grace: float
+    revocation_poll: float | None
     userinfo_enricher: Any
     return_to_origins: tuple[str, ...]
     sign_in_redirect_url: str | None

@@ -71,6 +71,10 @@ def _seconds(lowest: float, highest: float) -> Callable[[Any], float]:
     return read
 
 
+def _or_never(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None or (isinstance(value, str) and value.lower() == "none") else read(value)
+
+
 def _names(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         value = [part.strip() for part in value.split(",") if part.strip()]
@@ -211,6 +215,12 @@ SETTINGS: tuple[Setting, ...] = (
         "Seconds for which a rotated-out refresh token is answered with its own successor.",
     ),
     Setting(
+        "REVOCATION_POLL",
+        1.0,
+        _or_never(_seconds(0.1, 60)),
+        "Seconds within which every process refuses a session that was ended; None: only the one that ended it does.",
+    ),
+    Setting(
         "USERINFO_ENRICHER",
         None,
         _optional(_dotted_or_callable),
@@ -244,7 +254,12 @@ SETTINGS: tuple[Setting, ...] = (
         _text_map,
         "User fields from claims (dotted paths).",
     ),
-    Setting("CACHE", "default", _text, "Django cache alias for the refresh hand-over and spent sign-ins."),
+    Setting(
+        "CACHE",
+        "default",
+        _text,
+        "Django cache alias for what processes share: the refresh hand-over, ended sessions, the issuer's keys.",
+    ),
     Setting("JWKS_TTL", 600.0, _seconds(1, 86400), "Seconds for which fetched keys are fresh."),
     Setting(
         "JWKS_MAX_STALE",

@@ -14,12 +14,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from iqauth_django.client.iqauth import IQAuth
+from iqauth_django.client.tokens import NeedsIssuer
 from iqauth_django.protocol.claims import Carrier
 from iqauth_django.protocol.errors import IQAuthError
 from iqauth_django.protocol.secret import Secret
 from iqauth_django.protocol.token_answer import TokenSet
+from iqauth_django.shared.sealing import seal, unseal
 
-from .sealing import seal, unseal
+from . import revocation
 
 logger = logging.getLogger("iqauth_django.session")
 
@@ -79,13 +81,36 @@ def _told_now(client: IQAuth, tokens: TokenSet, known: Mapping[str, Any] | None)
 
 
 def verify_warm(client: IQAuth, token: str, carrier: Carrier) -> dict[str, Any]:
-    """The claims of what was presented, without I/O; raises as ``Tokens.verify_warm``."""
-    return _opened(client, token) if _is_record(client, token, carrier) else client.tokens.verify_warm(token)
+    """The claims of what was presented, without I/O; raises as ``Tokens.verify_warm``, or ``SESSION_REVOKED``.
+
+    ``NeedsIssuer`` also means that this process has not heard for a while which sessions have ended.
+    """
+    claims = _opened(client, token) if _is_record(client, token, carrier) else client.tokens.verify_warm(token)
+    if not revocation.is_known():
+        raise NeedsIssuer
+    revocation.check(claims, token)
+    return claims
 
 
 def verify(client: IQAuth, token: str, carrier: Carrier) -> dict[str, Any]:
     """The claims of what was presented; may wait for the issuer's keys."""
-    return _opened(client, token) if _is_record(client, token, carrier) else client.tokens.verify(token)
+    claims = _opened(client, token) if _is_record(client, token, carrier) else client.tokens.verify(token)
+    revocation.catch_up()
+    revocation.check(claims, token)
+    return claims
+
+
+def verify_new(client: IQAuth, token: str) -> dict[str, Any]:
+    """``verify`` for what a sign-in has just brought: nothing that ended before it is held against it."""
+    claims = _opened(client, token) if _is_record(client, token, "cookie") else client.tokens.verify(token)
+    revocation.let_pass(claims, token)
+    return claims
+
+
+def is_ended(client: IQAuth, content: Secret | None) -> bool:
+    """True when the access cookie's session, expired or not, was ended on this site."""
+    claims = known_claims(client, content)
+    return claims is not None and content is not None and revocation.is_ended(claims, content.reveal())
 
 
 def known_claims(client: IQAuth, content: Secret | None) -> dict[str, Any] | None:

@@ -17,10 +17,9 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from iqauth_django import conf
 from iqauth_django.protocol.credentials import cookie_pairs
-
-from . import shared
-from .sealing import seal, unseal
+from iqauth_django.shared.sealing import seal, unseal
 
 PREFIX = "iqauth_flow_"
 HOST_ONLY = "__Host-"
@@ -69,7 +68,7 @@ class Flow:
         """The cookie's value; what is too long for it is put aside."""
         inline = self.return_to
         if len(inline) > _MOST_INLINE:
-            shared.put(self._aside, seal(inline, self._aside), SECONDS, here_too=True)
+            conf.get_cache().put(self._aside, seal(inline, self._aside), SECONDS, here_too=True)
             inline = ""
         return seal([self.seed, inline, self.redirect_uri, self.silent, self.begun_at], self.cookie_name)
 
@@ -77,13 +76,13 @@ class Flow:
         """``return_to``, wherever it was kept; ``default`` when it was lost."""
         if self.return_to:
             return self.return_to
-        kept = shared.get(self._aside)
+        kept = conf.get_cache().get(self._aside)
         found = unseal(kept, self._aside) if isinstance(kept, str) else None
         return found if isinstance(found, str) else default
 
     @property
     def _aside(self) -> str:
-        return shared.key("return_to", self.cookie_name)
+        return conf.get_cache().key("return_to", self.cookie_name)
 
 
 def new_flow(*, return_to: str, redirect_uri: str, silent: bool, now: float) -> Flow:

@@ -15,12 +15,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from iqauth_django import conf
 from iqauth_django.client.iqauth import IQAuth
 from iqauth_django.protocol.errors import IQAuthError
 from iqauth_django.protocol.secret import Secret
-
-from . import shared
-from .sealing import seal, unseal
+from iqauth_django.shared.sealing import seal, unseal
 
 _RETIRED_SECONDS = 600
 _WAITING_SECONDS = 2
@@ -39,7 +38,7 @@ class Rotated:
 
 
 def key(purpose: str, refresh_token: Secret, *more: str) -> str:
-    return shared.key(purpose, refresh_token.reveal(), *more)
+    return conf.get_cache().key(purpose, refresh_token.reveal(), *more)
 
 
 def store(client: IQAuth, refresh_token: Secret, rotated: Rotated, leader: str) -> None:
@@ -70,17 +69,17 @@ def retire(client: IQAuth, refresh_token: Secret) -> Secret:
     tokens = [refresh_token, *(one.refresh_token for one in _generations(client, refresh_token))]
     for token in tokens:
         # Marked before it is forgotten: a rotation that ends in between finds the mark.
-        shared.put(key("retired", token), 1, _RETIRED_SECONDS, here_too=True)
+        conf.get_cache().put(key("retired", token), 1, _RETIRED_SECONDS, here_too=True)
         discard(token)
     return tokens[-1]
 
 
 def is_retired(refresh_token: Secret) -> bool:
-    return bool(shared.get(key("retired", refresh_token)) == 1)
+    return bool(conf.get_cache().get(key("retired", refresh_token)) == 1)
 
 
 def discard(refresh_token: Secret) -> None:
-    shared.remove(key("successor", refresh_token))
+    conf.get_cache().remove(key("successor", refresh_token))
 
 
 def _generations(client: IQAuth, refresh_token: Secret) -> list[Rotated]:
@@ -96,11 +95,11 @@ def _generations(client: IQAuth, refresh_token: Secret) -> list[Rotated]:
 
 def _put(client: IQAuth, name: str, rotated: Rotated, seconds: float) -> None:
     entry = [rotated.access_token.reveal(), rotated.refresh_token.reveal(), rotated.expires_in, client.now() + seconds]
-    shared.put(name, seal(entry, name), seconds, here_too=True)
+    conf.get_cache().put(name, seal(entry, name), seconds, here_too=True)
 
 
 def _get(client: IQAuth, name: str) -> Rotated | None:
-    sealed = shared.get(name)
+    sealed = conf.get_cache().get(name)
     entry = unseal(sealed, name) if isinstance(sealed, str) else None
     if not isinstance(entry, list) or len(entry) != 4 or entry[3] < client.now():
         return None

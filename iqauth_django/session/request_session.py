@@ -9,6 +9,7 @@ The work has a warm half, which is pure, and a half that waits for the issuer; o
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import suppress
 
 from django.http import HttpRequest
@@ -16,6 +17,7 @@ from django.http.response import HttpResponseBase
 from django.utils.cache import patch_cache_control, patch_vary_headers
 
 from iqauth_django import conf
+from iqauth_django.client.counters import count
 from iqauth_django.client.iqauth import IQAuth
 from iqauth_django.protocol.claims import Auth, auth_from_claims
 from iqauth_django.protocol.credentials import Credentials
@@ -48,6 +50,7 @@ class RequestSession:
 
     def __init__(self, request: HttpRequest) -> None:
         self.request = request
+        self.came_at = time.time()
         self.client: IQAuth | None = None
         self.credentials = Credentials()
         self.auth: Auth | None = None
@@ -127,14 +130,14 @@ class RequestSession:
         """Rotate the refresh token now; afterwards ``auth`` or ``refresh_error`` holds the outcome."""
         token, access = self._to_rotate()
         try:
-            self._refreshed(rotate(self._client, token, access))
+            self._refreshed(rotate(self._client, token, access, self.came_at))
         except IQAuthError as error:
             self._refresh_failed(error)
 
     async def arefresh(self) -> None:
         token, access = self._to_rotate()
         try:
-            self._refreshed(await arotate(self._client, token, access))
+            self._refreshed(await arotate(self._client, token, access, self.came_at))
         except IQAuthError as error:
             self._refresh_failed(error)
 
@@ -156,6 +159,7 @@ class RequestSession:
             self.request, rotated.access_token, rotated.refresh_token, self.credentials.cookie_names
         )
         self.rotated = rotated
+        count("refresh", "ok")
         if rotated.claims is None:
             self._adopt(Authentication(error=rotated.refusal or IQAuthError("token_invalid")))
         else:
@@ -164,6 +168,7 @@ class RequestSession:
     def _refresh_failed(self, error: IQAuthError) -> None:
         """The clear-cookies policy (SDK README, "clearCookiesOnRefreshFailure")."""
         self.refresh_error = error
+        count("refresh", error.code.lower())
         severity = logging.ERROR if error.category == "config_invalid" else logging.WARNING
         logger.log(severity, "refresh_failed: %s (%s); %s", error.code, error.reason, error.hint)
         policy = self._client.options.clear_cookies_on_refresh_failure

@@ -12,20 +12,21 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from iqauth_django import conf
 from iqauth_django.client.iqauth import IQAuth
 from iqauth_django.protocol import oidc
 from iqauth_django.protocol.claims import Auth, auth_from_claims
 from iqauth_django.protocol.errors import IQAuthError
 from iqauth_django.protocol.secret import Secret
 from iqauth_django.protocol.token_answer import TokenSet
+from iqauth_django.shared.sealing import seal, unseal
 
-from . import access_token, shared
+from . import access_token
 from .authenticate import cookie_header
 from .cookies import Attributes, check_size, flow_attributes
 from .flows import HOST_ONLY, SECONDS, Flow, FlowJar, cookie_name, new_flow, read_flows
 from .refresh import retire
 from .request_session import RequestSession
-from .sealing import seal, unseal
 
 logger = logging.getLogger("iqauth_django.session")
 
@@ -100,11 +101,11 @@ def complete(session: RequestSession, client: IQAuth, pairs: Sequence[tuple[str,
             return SignedIn(None, None, flow.way_back(default))
         raise
     return_to = flow.way_back(default)
-    if not shared.add(_spent(state), seal(["", return_to], _spent(state)), SECONDS, here_too=True):
+    if not conf.get_cache().add(_spent(state), seal(["", return_to], _spent(state)), SECONDS, here_too=True):
         return _already_done(session, state, jar)
     tokens = _redeem(client, answer.code, flow)
     auth, content = _identify(client, tokens, flow)
-    shared.put(_spent(state), seal([auth.sub, return_to], _spent(state)), SECONDS, here_too=True)
+    conf.get_cache().put(_spent(state), seal([auth.sub, return_to], _spent(state)), SECONDS, here_too=True)
     return SignedIn(auth, replace(tokens, access_token=content), return_to)
 
 
@@ -145,7 +146,7 @@ def _identify(client: IQAuth, tokens: TokenSet, flow: Flow) -> tuple[Auth, Secre
     try:
         identity = client.verify_id_token(tokens, nonce=flow.nonce)
         content = access_token.of_sign_in(client, tokens, identity)
-        claims = access_token.verify(client, content.reveal(), "cookie")
+        claims = access_token.verify_new(client, content.reveal())
         if claims["sub"] != identity["sub"]:
             raise IQAuthError("id_token_invalid", reason="subjects_differ")
         check_size(content, tokens.refresh_token)
@@ -161,7 +162,7 @@ def _identify(client: IQAuth, tokens: TokenSet, flow: Flow) -> tuple[Auth, Secre
 
 def _already_done(session: RequestSession, state: str, jar: FlowJar) -> SignedIn:
     """An answer without an open flow: a reload of one that was completed, or not this browser's."""
-    spent = shared.get(_spent(state))
+    spent = conf.get_cache().get(_spent(state))
     if spent is not None:
         done = unseal(spent, _spent(state)) if isinstance(spent, str) else None
         if session.auth is not None and isinstance(done, list) and done[0] == session.auth.sub:
@@ -173,7 +174,7 @@ def _already_done(session: RequestSession, state: str, jar: FlowJar) -> SignedIn
 
 
 def _spent(state: str) -> str:
-    return shared.key("spent", cookie_name(state))
+    return conf.get_cache().key("spent", cookie_name(state))
 
 
 def _jar(session: RequestSession, client: IQAuth, *, room_for: int = 0) -> FlowJar:

@@ -95,18 +95,25 @@ def test_a_sign_out_ends_the_browsers_session_beside_a_bearer_header(guest: Visi
 class _RefusingCache:
     """What Django's database cache does on a database that takes no writes."""
 
-    def add(self, *args: Any, **kwargs: Any) -> bool:
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def add(self, name: str, *args: Any, **kwargs: Any) -> bool:
+        self.asked.append(name)
         return False
 
     def get(self, *args: Any, **kwargs: Any) -> None:
         return None
 
+    def get_many(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        return {}
+
     set = delete = get
 
 
 def test_a_cache_that_takes_nothing_costs_nobody_their_session(guest: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
-    waits: list[float] = []
-    monkeypatch.setattr("iqauth_django.session.shared._cache", _RefusingCache)
-    monkeypatch.setattr("iqauth_django.session.refresh.time.sleep", waits.append)
+    cache = _RefusingCache()
+    monkeypatch.setattr("iqauth_django.shared.cache.caches", {"default": cache})
     assert signed_in(guest, exp_in=-60).fetch(REFRESH, "POST").status_code == 200
-    assert len(waits) == 1
+    locks = [name for name in cache.asked if ":lock:" in name]
+    assert 1 <= len(locks) < 10, "it is tried, and then the process works alone"

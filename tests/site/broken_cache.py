@@ -14,4 +14,4 @@ class BrokenCache(BaseCache):
     def _gone(self, *args: Any, **kwargs: Any) -> Any:
         raise ConnectionError("the cache's server is gone")
 
-    add = get = set = delete = touch = clear = incr = has_key = _gone  # type: ignore[assignment]
+    add = get = get_many = set = delete = touch = clear = incr = has_key = _gone  # type: ignore[assignment]

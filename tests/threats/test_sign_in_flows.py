@@ -11,9 +11,8 @@ import pytest
 from django.core.cache import cache
 
 from iqauth_django import conf
-from iqauth_django.session import shared
 from iqauth_django.session.flows import HOST_ONLY, SECONDS
-from iqauth_django.session.sealing import seal
+from iqauth_django.shared.sealing import seal
 from tests.browser import DOCUMENT, ME, SIGN_IN, Visitor
 
 from .sign_ins import (
@@ -241,7 +240,7 @@ def test_L10_long_ways_back_are_put_aside(visitor: Visitor) -> None:
 def test_L10_a_way_back_that_was_lost_ends_on_the_default(visitor: Visitor) -> None:
     callback = visitor.approve(visitor.begin("?" + urlencode({"return_to": "/page?x=" + "a" * 200})))
     cache.clear()
-    shared._here._entries.clear()
+    conf.get_cache()._here._entries.clear()
     assert visitor.navigate(callback)["Location"] == "/"
     assert all(visitor.tokens)
 
