@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection
+from typing import Any
 
 from iqauth_django.protocol.endpoints import Endpoints, discovery_url
 from iqauth_django.protocol.errors import IQAuthError
 
 from .document import fetch_document
 from .ladder import Ladder
+from .shelf import Shelf
 from .transport import Transport
 
 logger = logging.getLogger(__name__)
@@ -29,33 +31,44 @@ class Discovery:
         max_stale: float = 86400.0,
         cooldown: float = 30.0,
         monotonic: Callable[[], float] = time.monotonic,
+        shelf: Shelf | None = None,
     ) -> None:
         self._issuer = issuer
         self._transport = transport
         self._issuer_origins = tuple(issuer_origins)
-        self._ladder = Ladder(self._fetch, ttl=ttl, max_stale=max_stale, cooldown=cooldown, monotonic=monotonic)
+        self._ladder = Ladder(
+            self._fetch,
+            self._read,
+            ttl=ttl,
+            max_stale=max_stale,
+            cooldown=cooldown,
+            monotonic=monotonic,
+            shelf=shelf,
+            failed=self._failed,
+            event="discovery_fetch",
+        )
 
     def cached(self) -> Endpoints | None:
         """The endpoints if they are known. Never waits."""
         return self._ladder.cached()
 
     def endpoints(self) -> Endpoints:
-        """The endpoints, fetched if need be.
+        """The endpoints, from the shelf or fetched if need be.
 
         Raises ``network`` or ``rate_limited`` when the issuer cannot be asked now, ``config_invalid`` when what it
         answers cannot be this site's issuer.
         """
         return self._ladder.get()
 
-    def _fetch(self) -> Endpoints:
-        try:
-            return Endpoints.parse(self._document(), self._issuer, self._issuer_origins)
-        except IQAuthError as error:
-            level = logging.ERROR if error.category == "config_invalid" else logging.WARNING
-            logger.log(level, "discovery_failed (%s): %s", error.reason, error.message)
-            raise
+    def _read(self, document: object) -> Endpoints:
+        return Endpoints.parse(document, self._issuer, self._issuer_origins)
 
-    def _document(self) -> object:
+    def _failed(self, error: IQAuthError) -> IQAuthError:
+        level = logging.ERROR if error.category == "config_invalid" else logging.WARNING
+        logger.log(level, "discovery_failed (%s): %s", error.reason, error.message)
+        return error
+
+    def _fetch(self) -> Any:
         url = discovery_url(self._issuer)
         try:
             return fetch_document(self._transport, url)

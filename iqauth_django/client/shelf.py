@@ -13,13 +13,32 @@ class Shelf(Protocol):
     """One document's place. Times are in seconds."""
 
     def load(self) -> tuple[Any, float] | None:
-        """The copy, as it came over the wire and not yet judged, and its age; None when there is none to be had."""
+        """What was saved last, not yet judged, and its age by the clock on the wall; None when there is none to be had.
+
+        The age is passed on as it is, also when it is negative: whether it can be believed is judged in one place.
+        """
 
     def save(self, document: Any) -> None:
-        """Keep what was just fetched and found good."""
+        """Keep what was just fetched and found good: JSON values, to be given back unchanged."""
 
     def claim(self, purpose: str, seconds: float) -> bool:
-        """True for the first, of all processes, that asks for ``purpose`` within ``seconds``; also when nobody knows."""
+        """True for the first of all processes that asks for ``purpose`` within ``seconds``; also when nobody knows."""
 
     def release(self, purpose: str) -> None:
         """Give a claim back before its time."""
+
+
+class NoShelf:
+    """The shelf of a process that is alone."""
+
+    def load(self) -> None:
+        return None
+
+    def save(self, document: Any) -> None:
+        pass
+
+    def claim(self, purpose: str, seconds: float) -> bool:
+        return True
+
+    def release(self, purpose: str) -> None:
+        pass

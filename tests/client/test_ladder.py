@@ -16,6 +16,10 @@ from iqauth_django.protocol.errors import IQAuthError
 from .servers import Clock, eventually
 
 
+def read(raw: dict[str, int]) -> int:
+    return raw["number"]
+
+
 class Source:
     """Counts fetches; each brings its number, or fails, or waits until it is let go."""
 
@@ -25,14 +29,14 @@ class Source:
         self.let_go = threading.Event()
         self.let_go.set()
         self.clock = Clock()
-        self.ladder = Ladder(self.fetch, ttl=600, max_stale=3600, cooldown=30, monotonic=self.clock)
+        self.ladder = Ladder(self.fetch, read, ttl=600, max_stale=3600, cooldown=30, monotonic=self.clock)
 
-    def fetch(self) -> int:
+    def fetch(self) -> dict[str, int]:
         self.fetches += 1
         self.let_go.wait(20)
         if self.failure is not None:
             raise self.failure
-        return self.fetches
+        return {"number": self.fetches}
 
 
 @pytest.fixture
@@ -82,11 +86,11 @@ def test_the_rungs(source: Source, in_background: list[Callable[[], Any]]) -> No
 
 
 def test_document_is_as_old_as_the_request_for_it(source: Source) -> None:
-    def slow() -> int:
+    def slow() -> dict[str, int]:
         source.clock.advance(8)
-        return 1
+        return {"number": 1}
 
-    slow_ladder = Ladder(slow, ttl=600, max_stale=3600, cooldown=30, monotonic=source.clock)
+    slow_ladder = Ladder(slow, read, ttl=600, max_stale=3600, cooldown=30, monotonic=source.clock)
     slow_ladder.get()
     source.clock.advance(3600 - 8)
     assert slow_ladder.cached() is None
