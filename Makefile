@@ -1,9 +1,11 @@
-# Four verbs. Each does its own set-up on a fresh machine, once; needed are a Python 3.11 or newer and a network to the package registry.
+# Six verbs. Each does its own set-up on a fresh machine, once; needed are a Python 3.11 or newer and a network to the package registry.
 #
 #   make demo         a site and an issuer to sign in with, in your browser; Ctrl-C stops both
 #   make check-demo   the same round trip without a person, one line per hop
 #   make test         the test suite
 #   make lint         style, types, walls, room size
+#   make test-faults  real processes, Redis, database and issuer, and the plug pulled; prints its counts
+#   make soak         minutes of load with faults
 #
 # PYTHON=…, VENV=… and PYTEST_ARGS=… may be given.
 
@@ -14,7 +16,7 @@ PYTEST_ARGS ?=
 bin := $(VENV)/bin
 pip := $(bin)/python -m pip --disable-pip-version-check --quiet --quiet install
 
-.PHONY: demo check-demo test lint
+.PHONY: demo check-demo test test-faults soak lint
 
 demo: $(VENV)/installed-core
 	@$(bin)/python -m example_project.demo
@@ -24,6 +26,13 @@ check-demo: $(VENV)/installed-core
 
 test: $(VENV)/installed-dev
 	$(bin)/python -m pytest -n auto --maxprocesses 8 $(PYTEST_ARGS)
+
+# One at a time and with their output: each prints its counts.
+test-faults: $(VENV)/installed-dev
+	$(bin)/python -m pytest -q -s -m faults $(PYTEST_ARGS) tests/faults
+
+soak: $(VENV)/installed-dev
+	$(bin)/python -m pytest -q -s -m soak $(PYTEST_ARGS) tests/faults
 
 lint: $(VENV)/installed-dev
 	$(bin)/ruff check .

@@ -1,0 +1,59 @@
+"""A browser of the fault tests: a jar, and whom it belongs to."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from iqauth_django.testing import TestIssuer
+from tests.browser import DOCUMENT, FETCH, REFRESH, SIGN_OUT
+from tests.sessions import tokens
+
+from .load import Answer, Request, fetch
+from .site_processes import Site
+
+_SCRIPT = {**FETCH, "Sec-Fetch-Site": "same-origin"}
+_names = itertools.count(1)
+
+
+class Person:
+    """Signed in by ``issuer`` with a session of their own; ``exp_in`` is when the access token ends (seconds)."""
+
+    def __init__(self, issuer: TestIssuer, user: str = "admin", *, exp_in: float | None = None, **claims: Any) -> None:
+        access, refresh = tokens(issuer, user, **claims)
+        if exp_in is not None:
+            access = issuer.mint_token(user=user, exp_in=exp_in, **claims)
+        self.sub = f"usr_{user}"
+        self.jar = {"iqauth_at": access, "iqauth_rt": refresh}
+        self.seen = set(self.jar.values())
+        """Every token this browser ever held: none of them may be read anywhere."""
+
+    def page(self, path: str, *, witness: bool = False) -> Request:
+        name = f"{self.sub}-{next(_names)}" if witness else ""
+        return Request(path, dict(self.jar), headers=dict(DOCUMENT), witness=name)
+
+    def refresh(self, *, witness: bool = False) -> Request:
+        name = f"{self.sub}-{next(_names)}" if witness else ""
+        return Request(REFRESH, dict(self.jar), "POST", dict(_SCRIPT), name)
+
+    def sign_out(self) -> Request:
+        return Request(SIGN_OUT, dict(self.jar), "POST", dict(_SCRIPT))
+
+    def keep(self, answer: Answer) -> Answer:
+        """Do with an answer's cookies what a browser does."""
+        for name, value in answer.cookies.items():
+            if value is None:
+                self.jar.pop(name, None)
+            else:
+                self.jar[name] = value
+                self.seen.add(value)
+        return answer
+
+    def visit(self, site: Site, path: str | None = None) -> Answer:
+        return self.keep(fetch(site.address, self.page(path or site.page)))
+
+    def renew(self, site: Site) -> Answer:
+        return self.keep(fetch(site.address, self.refresh()))
+
+    def leave(self, site: Site) -> Answer:
+        return self.keep(fetch(site.address, self.sign_out()))

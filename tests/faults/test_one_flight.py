@@ -1,0 +1,63 @@
+"""One expired token, a thousand requests, four processes: one call at the issuer and one successor for everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from iqauth_django.testing import TestIssuer
+
+from . import invariants
+from .ledger import Ledger
+from .load import fetch_all
+from .people import Person
+from .redis_server import RedisServer
+from .site_processes import Site
+
+pytestmark = pytest.mark.faults
+
+TOKEN = "/oidc/token"
+
+
+def storm(site: Site, issuer: TestIssuer, ledger: Ledger, what: str, many: int) -> None:
+    person = Person(issuer, exp_in=-60)
+    posts, old = issuer.count("POST", TOKEN), set(person.jar.values())
+    issuer.fault(TOKEN, delay_after=0.3)  # the flight lasts long enough for the others to come
+    answers = fetch_all(site.address, [person.page(site.page) for _ in range(many)])
+    assert {answer.body for answer in answers} == {person.sub.encode()}, "somebody was not signed in"
+    pairs = {answer.pair for answer in answers}
+    assert len(pairs) == 1
+    assert None not in pairs
+    assert not old & {value for answer in answers for value in answer.cookies.values()}
+    assert issuer.count("POST", TOKEN) == posts + 1
+    assert ledger.redemptions() == 1
+    served = {answer.pid for answer in answers}
+    assert len(served) == site.workers, "not every process took part"
+    person.keep(answers[0])
+    counts = invariants.check(
+        site,
+        answers,
+        what=f"{what}, {len(served)} processes",
+        subject=person.sub,
+        ledger=ledger,
+        living=[person],
+        limit=30,  # they all queue for two cores, the last one behind nine hundred and ninety-nine
+    )
+    assert counts["sign-outs"] == 0
+
+
+@pytest.mark.parametrize("server", ["gunicorn", "uvicorn"])
+def test_S04_a_thousand_requests_with_redis(
+    server: str, start_site: Callable[..., Site], issuer: TestIssuer, ledger: Ledger, redis_server: RedisServer
+) -> None:
+    with start_site(server=server, cache=redis_server.url) as site:
+        storm(site, issuer, ledger, f"S4 {server}, redis", 1000)
+
+
+@pytest.mark.parametrize("server", ["gunicorn", "uvicorn"])
+def test_S04_a_thousand_requests_with_the_database_cache(
+    server: str, start_site: Callable[..., Site], issuer: TestIssuer, ledger: Ledger
+) -> None:
+    with start_site(server=server, cache="database") as site:
+        storm(site, issuer, ledger, f"S4 {server}, database", 1000)
