@@ -84,6 +84,8 @@ class EndedSessions:
         """Add endings, here at once and elsewhere within a poll. False when the shared cache did not take them."""
         entries = list(entries)
         self._join(entries)
+        self._used_at = time.monotonic()
+        self._keep_asking()  # and look again soon whether it is still there (rule 3)
         taken = [self._write(shard) for shard in {_shard(entry[0]) for entry in entries}]
         return all(taken)
 
