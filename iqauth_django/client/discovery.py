@@ -10,6 +10,7 @@ from typing import Any
 from iqauth_django.protocol.endpoints import Endpoints, discovery_url
 from iqauth_django.protocol.errors import IQAuthError
 
+from .budget import shared_deadline
 from .document import fetch_document
 from .ladder import Ladder
 from .shelf import Shelf
@@ -42,6 +43,7 @@ class Discovery:
             ttl=ttl,
             max_stale=max_stale,
             cooldown=cooldown,
+            deadline=transport.deadline,
             monotonic=monotonic,
             shelf=shelf,
             failed=self._failed,
@@ -58,7 +60,8 @@ class Discovery:
         Raises ``network`` or ``rate_limited`` when the issuer cannot be asked now, ``config_invalid`` when what it
         answers cannot be this site's issuer.
         """
-        return self._ladder.get()
+        with shared_deadline(self._transport.deadline):  # also of a wait for another process's copy
+            return self._ladder.get()
 
     def _read(self, document: object) -> Endpoints:
         return Endpoints.parse(document, self._issuer, self._issuer_origins)

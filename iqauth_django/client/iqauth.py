@@ -7,10 +7,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from iqauth_django.protocol import oidc
+from iqauth_django.protocol import iqauth_paths, oidc
+from iqauth_django.protocol.compact import parse
 from iqauth_django.protocol.endpoints import Endpoints
 from iqauth_django.protocol.errors import IQAuthError
+from iqauth_django.protocol.iqauth_paths import api_url
 from iqauth_django.protocol.jwks import KeySet
+from iqauth_django.protocol.logout_token import LogoutToken, verify_logout_token
 from iqauth_django.protocol.options import Options
 from iqauth_django.protocol.secret import Secret
 from iqauth_django.protocol.strict_json import StrictJSONError, loads
@@ -19,6 +22,7 @@ from iqauth_django.protocol.tokens import verify_id_token
 
 from .discovery import Discovery
 from .keyring import Keyring
+from .shelf import Shelf
 from .tokens import Tokens
 from .transport import Answer, Transport
 
@@ -28,7 +32,9 @@ logger = logging.getLogger("iqauth_django.client")
 class IQAuth:
     """One site's connection to its issuer. Safe to share between threads; opens nothing until it is first needed.
 
-    ``clock`` returns seconds since 1970 and ``monotonic`` seconds of a clock that never jumps.
+    ``shelves`` gives the place of the ``discovery`` and of the ``jwks`` document, where this site's processes find each
+    other's copies; without it each process fetches alone. ``clock`` returns seconds since 1970 and ``monotonic``
+    seconds of a clock that never jumps.
     """
 
     def __init__(
@@ -36,6 +42,7 @@ class IQAuth:
         options: Options,
         *,
         transport: Transport | None = None,
+        shelves: Callable[[str], Shelf] | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -51,6 +58,7 @@ class IQAuth:
             ttl=options.jwks_ttl,
             max_stale=options.jwks_max_stale,
             monotonic=monotonic,
+            shelf=shelves("discovery") if shelves else None,
         )
         self.keyring = Keyring(
             options.issuer,
@@ -60,6 +68,7 @@ class IQAuth:
             max_stale=options.jwks_max_stale,
             cooldown=options.jwks_cooldown,
             monotonic=monotonic,
+            shelf=shelves("jwks") if shelves else None,
         )
         self.tokens = Tokens(
             self.keyring,
@@ -120,6 +129,29 @@ class IQAuth:
             )
 
         return self.tokens.with_keys(token, check)
+
+    def verify_logout_token(self, token: str) -> LogoutToken:
+        """What a logout token says (Back-Channel Logout 1.0 section 2.6); raises as ``Tokens.verify``."""
+        compact, options = parse(token), self.options
+
+        def check(keys: KeySet) -> LogoutToken:
+            return verify_logout_token(
+                compact,
+                keys,
+                issuer=options.issuer,
+                client_id=options.client_id,
+                now=self.now(),
+                leeway=options.clock_tolerance,
+            )
+
+        return self.tokens.with_keys(compact, check)
+
+    def end_all_sessions(self, access_token: Secret) -> None:
+        """Have IQAuth end every session of the token's person, at every app. Raises IQAuthError when it did not."""
+        url = api_url(self.options.issuer, iqauth_paths.LOGOUT)
+        answer = self.transport.request("POST", url, bearer=access_token, json={"everywhere": True})
+        if answer.status != 200:
+            raise failure(answer.status, answer.headers, answer.body, now=self.now())
 
     def userinfo(self, access_token: Secret) -> Mapping[str, Any]:
         """Claims of the UserInfo endpoint (OpenID Connect Core 5.3), empty when the issuer has none."""

@@ -53,6 +53,7 @@ class Keyring:
             ttl=ttl,
             max_stale=max_stale,
             cooldown=cooldown,
+            deadline=transport.deadline,
             monotonic=monotonic,
             shelf=shelf,
             failed=self._failed,
@@ -68,7 +69,8 @@ class Keyring:
 
         Raises ``jwks_unavailable``, ``jwks_fetch_failed``, or discovery's ``config_invalid``.
         """
-        return self._ladder.get()
+        with shared_deadline(self._transport.deadline):  # also of a wait for another process's copy
+            return self._ladder.get()
 
     def may_refetch(self) -> bool:
         """Whether ``refetch_for`` could bring other keys now. Never waits."""
@@ -106,7 +108,8 @@ class Keyring:
             changed = known is None or keys.fingerprint != known.fingerprint
             return changed and (kid is None or keys.has(kid))
 
-        return self._ladder.refetch(settles)
+        with shared_deadline(self._transport.deadline):
+            return self._ladder.refetch(settles)
 
     def _fetch(self) -> Any:
         with shared_deadline(self._transport.deadline):

@@ -48,7 +48,7 @@ class Ladder(Generic[T]):
     """Keeps one document, which ``read`` makes of what ``fetch`` brings; both raise IQAuthError when they cannot.
 
     ``failed`` is told of a fetch that failed and returns what callers are told. ``event`` is what its fetches are
-    counted as. Times are in seconds.
+    counted as, and ``deadline`` how long one may take. Times are in seconds.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Ladder(Generic[T]):
         ttl: float,
         max_stale: float,
         cooldown: float,
+        deadline: float = 8.0,
         monotonic: Callable[[], float],
         shelf: Shelf | None = None,
         failed: Callable[[IQAuthError], IQAuthError] = lambda error: error,
@@ -75,6 +76,7 @@ class Ladder(Generic[T]):
             renew_after=self._renew_after,
             max_age=self._max_age,
             cooldown=cooldown,
+            deadline=deadline,
             monotonic=monotonic,
             shelf=shelf,
             event=event,

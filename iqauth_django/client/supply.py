@@ -1,7 +1,8 @@
 """Where a ladder's document comes from: the shelf that all processes share (shelf.py), or the issuer.
 
 1. The shelf is looked at first. A copy keeps its age, so it is renewed, and ends, as if it had been fetched here.
-2. With nothing to serve, one process fetches and the others wait for its copy: for two seconds, then they ask too.
+2. With nothing to serve, one process fetches and the others wait for its copy: for a quarter of what a fetch may take,
+   then they ask too.
 3. While a document serves, all processes together make one fetch per ``cooldown``, whether it succeeds or not.
 4. Every fetch that succeeds is put on the shelf; one that fails changes nothing there.
 """
@@ -21,8 +22,7 @@ from .shelf import NoShelf, Shelf
 T = TypeVar("T")
 
 NEVER = float("-inf")
-_COLD_CLAIM_SECONDS = 10.0  # longer than a fetch takes, in case that its process dies
-_COLD_WAIT, _COLD_PAUSE = 2.0, 0.05
+_COLD_PAUSE = 0.05
 _NEWER_WAIT, _NEWER_PAUSE = 1.0, 0.1
 
 
@@ -38,7 +38,8 @@ class Supply(Generic[T]):
     """Brings one document and keeps the newest. Its methods block; a ladder calls one at a time, in one thread.
 
     ``fetch`` brings what the issuer answers and ``read`` makes the document of it; both raise IQAuthError when they
-    cannot. ``failed`` is told of it and returns what callers are told. Times are in seconds.
+    cannot. ``failed`` is told of it and returns what callers are told. A fetch takes at most ``deadline``. Times are in
+    seconds.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Supply(Generic[T]):
         renew_after: float,
         max_age: float,
         cooldown: float,
+        deadline: float,
         monotonic: Callable[[], float],
         sleep: Callable[[float], None] = time.sleep,
         shelf: Shelf | None,
@@ -60,6 +62,8 @@ class Supply(Generic[T]):
         self._failed = failed
         self._renew_after = renew_after
         self._cooldown = cooldown
+        self._cold_wait = deadline / 4
+        self._cold_claim_seconds = deadline + 2  # it is given back, unless its process dies
         self._monotonic = monotonic
         self._sleep = sleep
         self._shared = SharedCopy(shelf or NoShelf(), read, what=event, max_age=max_age)
@@ -74,11 +78,11 @@ class Supply(Generic[T]):
     def first(self) -> T:
         """With nothing to serve: the shelf's copy, or a fetch. Raises what ``failed`` says."""
         copy, claimed = None, False
-        for _ in self._polls(_COLD_WAIT, _COLD_PAUSE):
+        for _ in self._polls(self._cold_wait, _COLD_PAUSE):
             copy = self._shared.look()
             if copy is not None:
                 break
-            claimed = self._shared.claim("cold", _COLD_CLAIM_SECONDS)
+            claimed = self._shared.claim("cold", self._cold_claim_seconds)
             if claimed:
                 copy = self._shared.look()  # it may have come between the look and the claim
                 break
