@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from typing import Any, TypeVar, overload
 
 from . import conf
@@ -31,7 +33,7 @@ def verify(token: str, *, claims: type[C] | None = None) -> dict[str, Any] | C:
     verification without a framework adapter".
     """
     verified = conf.get_client().tokens.verify(token)
-    return verified if claims is None else typed(verified, claims)
+    return _given(verified, claims)
 
 
 @overload
@@ -49,4 +51,10 @@ async def averify(token: str, *, claims: type[C] | None = None) -> dict[str, Any
         verified = tokens.verify_warm(token)
     except NeedsIssuer:
         verified = await offload(lambda: tokens.verify(token))
-    return verified if claims is None else typed(verified, claims)
+    return _given(verified, claims)
+
+
+def _given(verified: Mapping[str, Any], shape: type[C] | None) -> dict[str, Any] | C:
+    """A copy for the caller to keep: the verified claims are remembered for the next request with the same token."""
+    own = copy.deepcopy(dict(verified))
+    return own if shape is None else typed(own, shape)

@@ -5,6 +5,9 @@ wait: ``verify`` in a thread of its own, or in one of the package's (pool.py) fr
 
 A key that is not known, or a signature that does not verify, may mean that the issuer has changed its keys. Then they
 are fetched again, once per cooldown, and the token has its second and last chance.
+
+An access token that was accepted is remembered (memory.py): for a minute, and while the keys stay the same. Its times
+are looked at each time, so a remembered token ends to the second. Whether its session was revoked is asked elsewhere.
 """
 
 from __future__ import annotations
@@ -17,9 +20,11 @@ from typing import Any, TypeVar
 from iqauth_django.protocol.compact import Compact, parse
 from iqauth_django.protocol.errors import IQAuthError
 from iqauth_django.protocol.jwks import KeySet
+from iqauth_django.protocol.registered_claims import check_times
 from iqauth_django.protocol.tokens import verify_access_token
 
 from .keyring import Keyring
+from .memory import Memory, digest_of
 
 T = TypeVar("T")
 
@@ -29,7 +34,11 @@ class NeedsIssuer(Exception):  # noqa: N818 - not an error: the warm path's way 
 
 
 class Tokens:
-    """Verifies access tokens of one issuer for one audience. ``clock`` gives seconds since 1970, ``leeway`` seconds."""
+    """Verifies access tokens of one issuer for one audience. ``clock`` gives seconds since 1970, ``leeway`` seconds.
+
+    The claims it returns are shared with whoever comes with the same token: never change them, copy them before handing
+    them out.
+    """
 
     def __init__(
         self,
@@ -39,24 +48,30 @@ class Tokens:
         audience: str,
         leeway: float,
         clock: Callable[[], float] = time.time,
+        memory: Memory | None = None,
     ) -> None:
         self._keyring = keyring
         self._issuer = issuer
         self._audience = audience
         self._leeway = leeway
         self._clock = clock
+        self._memory = Memory() if memory is None else memory
 
     def verify_warm(self, token: str) -> dict[str, Any]:
         """The claims of a valid access token, without any input or output.
 
         Raises ``token_invalid`` or ``token_expired``, or ``NeedsIssuer`` when newer keys might say otherwise.
         """
+        digest = digest_of(token)
+        remembered = self._remembered(digest)
+        if remembered is not None:
+            return remembered
         compact = parse(token)
         keys = self._keyring.cached()
         if keys is None:
             raise NeedsIssuer
         try:
-            return self._access_token(compact, keys)
+            return self._access_token(compact, keys, digest)
         except IQAuthError as error:
             if not _may_be_rotation(error, compact) or not self._keyring.may_refetch():
                 raise
@@ -81,8 +96,16 @@ class Tokens:
         Raises ``token_invalid`` or ``token_expired``; ``jwks_unavailable``, ``jwks_fetch_failed`` or ``config_invalid``
         when there are no keys to verify with.
         """
+        digest = digest_of(token)
+        remembered = self._remembered(digest)
+        if remembered is not None:
+            return remembered
         compact = parse(token)
-        return self.with_keys(compact, lambda keys: self._access_token(compact, keys))
+        return self.with_keys(compact, lambda keys: self._access_token(compact, keys, digest))
+
+    def forget(self) -> None:
+        """Verify every token anew from now on: the keys, or what an issuer says of a session, may have changed."""
+        self._memory.forget()
 
     def with_keys(self, token: str | Compact, check: Callable[[KeySet], T]) -> T:
         """What ``check`` returns for the issuer's keys, or for newer ones if it refused ``token`` for want of its key.
@@ -103,8 +126,25 @@ class Tokens:
                 raise
         return check(newer)
 
-    def _access_token(self, compact: Compact, keys: KeySet) -> dict[str, Any]:
-        return verify_access_token(compact, keys, self._issuer, self._audience, self._clock(), self._leeway)
+    def _remembered(self, digest: bytes | None) -> dict[str, Any] | None:
+        """The claims of a token that was accepted within the minute, by the keys that are known still.
+
+        Raises as ``verify_access_token`` for a token that has ended since.
+        """
+        entry = None if digest is None else self._memory.get(digest)
+        if entry is None:
+            return None
+        keys = self._keyring.cached()
+        if keys is None or keys.fingerprint != entry.fingerprint:
+            return None
+        check_times(entry.claims, self._clock(), self._leeway)
+        return entry.claims
+
+    def _access_token(self, compact: Compact, keys: KeySet, digest: bytes | None) -> dict[str, Any]:
+        claims = verify_access_token(compact, keys, self._issuer, self._audience, self._clock(), self._leeway)
+        if digest is not None:
+            self._memory.remember(digest, claims, keys.fingerprint)
+        return claims
 
 
 def _may_be_rotation(error: IQAuthError, compact: Compact) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from iqauth_django.client.discovery import Discovery
 from iqauth_django.client.keyring import Keyring
+from iqauth_django.client.memory import Memory
 from iqauth_django.client.tokens import NeedsIssuer, Tokens
 from iqauth_django.client.transport import Transport
 from iqauth_django.protocol.errors import IQAuthError
@@ -34,7 +35,12 @@ class Site:
             monotonic=self.clock,
         )
         self.tokens = Tokens(
-            self.keyring, issuer=issuer, audience=factory.audience, leeway=5, clock=lambda: factory.now
+            self.keyring,
+            issuer=issuer,
+            audience=factory.audience,
+            leeway=5,
+            clock=lambda: factory.now,
+            memory=Memory(monotonic=self.clock),
         )
 
     def be_impatient(self) -> None:
