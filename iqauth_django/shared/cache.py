@@ -7,17 +7,20 @@ without a shared cache each process works alone, which costs the issuer a call a
 from __future__ import annotations
 
 import hashlib
+import random
 import threading
 import time
 from collections.abc import Iterable
 from typing import Any
 
 from django.core.cache import caches
+from django.core.cache.backends.dummy import DummyCache
 
 from iqauth_django.client.fork import reset_after_fork
 
 from .guard import Guard
 
+_WAITS = (0.01, 0.03, 0.1)
 _FORMAT = "2"  # of the entries' content; another version of this package reads them as misses
 
 
@@ -50,12 +53,7 @@ class SharedCache:
         """Keep ``value``; with ``here_too`` also in this process, for when the cache does not. True: others have it."""
         if here_too:
             self._here.put(name, value, seconds)
-
-        def work() -> bool:
-            caches[self._alias].set(name, value, _whole(seconds))
-            return True
-
-        return self._guard.call(work, False)
+        return self._guard.call(lambda: _put(caches[self._alias], name, value, _whole(seconds)), False)
 
     def add(self, name: str, value: Any, seconds: float, *, here_too: bool = False) -> bool:
         """True when this call was the first, or when nobody can know; with ``here_too`` this process knows its own."""
@@ -103,6 +101,16 @@ class _Here:
     def remove(self, name: str) -> None:
         with self._lock:
             self._entries.pop(name, None)
+
+
+def _put(cache: Any, name: str, value: Any, seconds: int) -> bool:
+    """Some lose a value without a word, Django's database cache while somebody else writes: so it is looked at."""
+    for wait in () if isinstance(cache, DummyCache) else _WAITS:
+        cache.set(name, value, seconds)
+        if cache.get(name) == value:
+            return True
+        time.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311  (not for a secret: so that two do not meet again)
+    return False
 
 
 def _whole(seconds: float) -> int:

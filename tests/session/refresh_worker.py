@@ -1,6 +1,7 @@
 """One process of test_single_flight: refreshes one token in several threads at once.
 
-Arguments: the URL of the shared cache, the number of threads. Says "ready", reads the refresh token from a line of its
+Arguments: Django's backend of the shared cache and where it is, as ``redis.RedisCache|redis://…``, and the
+number of threads. Says "ready", reads the refresh token from a line of its
 input, and writes one line: for each thread the status and the hashes of the cookies that came.
 """
 
@@ -13,6 +14,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+DATABASE = "db.DatabaseCache"
+
 
 def main(cache: str, threads: int) -> None:
     import django
@@ -20,7 +23,11 @@ def main(cache: str, threads: int) -> None:
     from django.test import Client
 
     sys.path.insert(0, ".")
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": cache}}
+    backend, _, location = cache.partition("|")
+    settings.CACHES = {"default": {"BACKEND": f"django.core.cache.backends.{backend}", "LOCATION": location}}
+    if backend == DATABASE:
+        file, settings.CACHES["default"]["LOCATION"] = location, "site_cache"
+        settings.DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": file}}
     django.setup()
     from iqauth_django import conf
 

@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -21,7 +19,7 @@ import pytest
 from asgiref.sync import async_to_sync
 
 from iqauth_django.testing import TestIssuer, create_test_issuer
-from tests import raw_asgi
+from tests import cache_servers, raw_asgi
 from tests.browser import DOCUMENT, REFRESH, Visitor
 from tests.sessions import signed_in, tokens
 
@@ -157,38 +155,12 @@ def test_who_comes_late_with_the_old_token(grace: int, site: Callable[..., None]
         assert (late.json()["error"]["code"], visitor.tokens) == ("TOKEN_REVOKED", (None, None))
 
 
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    given = os.environ.get("IQAUTH_TEST_REDIS_URL")
-    if given:
-        yield given
-        return
-    server = shutil.which("redis-server")
-    if server is None:
-        reason = "redis-server is not installed, and IQAUTH_TEST_REDIS_URL names none; .ci/run installs it."
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    where = str(tmp_path_factory.mktemp("redis"))
-    command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", where]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        try:
-            _wait_for(port)
-            yield f"redis://127.0.0.1:{port}/0"
-        finally:
-            process.terminate()
-
-
-def _wait_for(port: int) -> None:
-    give_up = time.monotonic() + 10
-    while time.monotonic() < give_up:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.05)
-    raise AssertionError("redis-server did not start")
+@pytest.fixture(scope="module", params=["redis", "memcached", "database"])
+def shared_cache(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Django's backend and where it is, for the workers' command line."""
+    running: Callable[[], contextlib.AbstractContextManager[str]] = getattr(cache_servers, request.param)
+    with running() as cache:
+        yield cache
 
 
 WORKER = Path(__file__).with_name("refresh_worker.py")
@@ -218,22 +190,22 @@ def run_processes(issuer: TestIssuer, refresh_token: str, cache: str) -> list[li
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.3])
-def test_two_processes_with_a_shared_cache(delay: float, issuer: TestIssuer, redis_url: str) -> None:
+def test_two_processes_with_a_shared_cache(delay: float, issuer: TestIssuer, shared_cache: str) -> None:
     _, refresh = tokens(issuer)
     before = posts(issuer)
     issuer.fault(TOKEN, delay_after=delay)
-    outcomes = run_processes(issuer, refresh, redis_url)
+    outcomes = run_processes(issuer, refresh, shared_cache)
     assert len(outcomes) == PROCESSES * THREADS
     assert {status for status, *_ in outcomes} == {200}
     assert len({tuple(pair) for _, *pair in outcomes}) == 1
     assert posts(issuer) == before + 1
 
 
-def test_two_processes_share_a_failure(issuer: TestIssuer, redis_url: str) -> None:
+def test_two_processes_share_a_failure(issuer: TestIssuer, shared_cache: str) -> None:
     _, refresh = tokens(issuer)
     before = posts(issuer)
     issuer.fault(TOKEN, status=429, delay=0.5, headers={"Retry-After": "9"})
-    outcomes = run_processes(issuer, refresh, redis_url)
+    outcomes = run_processes(issuer, refresh, shared_cache)
     assert {tuple(outcome) for outcome in outcomes} == {(503, None, None)}
     assert posts(issuer) == before + 1
 
@@ -242,5 +214,5 @@ def test_without_a_shared_cache_each_process_asks_once(issuer: TestIssuer) -> No
     """The issuer's own grace then hands out the successor, or ends the session: that is why the cache is shared."""
     _, refresh = tokens(issuer)
     before = posts(issuer)
-    run_processes(issuer, refresh, "redis://127.0.0.1:9/0")  # nobody listens there
+    run_processes(issuer, refresh, "redis.RedisCache|redis://127.0.0.1:9/0")  # nobody listens there
     assert before + 1 <= posts(issuer) <= before + PROCESSES
