@@ -17,6 +17,7 @@ from .client.iqauth import IQAuth
 from .protocol.options import Options, Reading, read_options
 from .shared.cache import SharedCache
 from .shared.ended import EndedSessions
+from .shared.shelf import CacheShelf
 
 _WATCHED = frozenset({"IQAUTH", "DEBUG"})
 
@@ -48,8 +49,13 @@ def get_client() -> IQAuth:
     """This process's connection to the issuer; raises ``config_invalid``."""
     client = _Known.client
     if client is None:
+        options, cache = get_options(), get_cache()
+
+        def shelf(document: str) -> CacheShelf:
+            return CacheShelf(cache, document, options.jwks_max_stale)
+
         with _Known.lock:
-            client = _Known.client = _Known.client or IQAuth(get_options())
+            client = _Known.client = _Known.client or IQAuth(options, shelves=shelf)
     return client
 
 
