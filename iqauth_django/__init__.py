@@ -12,19 +12,33 @@ if TYPE_CHECKING:
     from .decorators import require
     from .protocol.claims import Auth
     from .protocol.errors import IQAuthError
+    from .revocation import aend_sessions, end_sessions
     from .session.request_auth import IQAuthRequest
     from .tokens import BaseClaims, averify, decode, verify
 
 __version__ = "0.1.0"
-__all__ = ["Auth", "BaseClaims", "IQAuthError", "IQAuthRequest", "averify", "decode", "require", "verify"]
+__all__ = [
+    "Auth",
+    "BaseClaims",
+    "IQAuthError",
+    "IQAuthRequest",
+    "aend_sessions",
+    "averify",
+    "decode",
+    "end_sessions",
+    "require",
+    "verify",
+]
 
 _HOMES = {
     "Auth": "protocol.claims",
     "BaseClaims": "protocol.typed_claims",
     "IQAuthError": "protocol.errors",
     "IQAuthRequest": "session.request_auth",
+    "aend_sessions": "revocation",
     "averify": "tokens",
     "decode": "protocol.tokens",
+    "end_sessions": "revocation",
     "require": "decorators",
     "verify": "tokens",
 }

@@ -1,4 +1,4 @@
-"""Signals, sent with ``request`` and ``auth`` (the Auth of whoever it is about).
+"""Signals. Most are sent with ``request`` and ``auth`` (the Auth of whoever it is about).
 
 A receiver that fails is logged and disturbs nobody's session.
 """
@@ -23,6 +23,11 @@ session_refreshed = Signal()
 
 refresh_failed = Signal()
 """The tokens could not be rotated. Arguments: request, error (IQAuthError; ``error.terminal``)."""
+
+session_revoked = Signal()
+"""A session was ended from elsewhere, or all of somebody's. Arguments: issuer, subject (None when only the session was
+named), session_id (None: all of the subject's), reason (``backchannel_logout``, ``signout_everywhere`` or
+``end_sessions``)."""
 
 
 def send(signal: Signal, sender: Any, **arguments: Any) -> None:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .views import session
+from .views import events, session
 
 app_name = "iqauth"
 
@@ -12,4 +12,5 @@ urlpatterns = [
     path("refresh", session.refresh, name="refresh"),
     path("signout", session.signout, name="signout"),
     path("me", session.me, name="me"),
+    path("backchannel-logout", events.backchannel_logout, name="backchannel-logout"),
 ]

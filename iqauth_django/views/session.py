@@ -15,16 +15,15 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from iqauth_django import conf, signals
+from iqauth_django import conf, revocation, signals
 from iqauth_django.backends import linked_user
 from iqauth_django.client.budget import shared_deadline
 from iqauth_django.protocol import oidc
 from iqauth_django.protocol.claims import Auth, session_user
 from iqauth_django.protocol.errors import IQAuthError
-from iqauth_django.session import bounces, csrf, django_session, pages, targets
+from iqauth_django.session import bounces, csrf, django_session, pages, sign_out, targets
 from iqauth_django.session import sign_in as flow
 from iqauth_django.session.navigation import is_prefetch, wants_page
-from iqauth_django.session.refresh import retire
 from iqauth_django.session.request_session import RequestSession, session_of
 
 logger = logging.getLogger("iqauth_django.session")
@@ -122,25 +121,34 @@ def refresh(request: HttpRequest) -> HttpResponse:
 
 @_route("POST")
 def signout(request: HttpRequest) -> HttpResponse:
-    """Revoke upstream, forget the successor, clear the cookies whatever the issuer says. JSON, or 303 to a page."""
+    """End the session here and upstream, clear the cookies whatever the issuer says. JSON, or 303 to a page.
+
+    Query: everywhere=1 ends all sessions of the person; the JSON answer's ``everywhere`` says whether all were ended.
+    """
     try:
         session, client = session_of(request), conf.get_client()
         csrf.check(request)
         target = targets.after_sign_out(request)
     except IQAuthError as error:
         return _page(request, error, []) if wants_page(request) else pages.harden(pages.envelope(error))
-    auth, refresh_token = session.auth, session.credentials.refresh_token
+    auth, everywhere = session.auth, request.GET.get("everywhere", "").lower() in _TRUE
     session.sign_out()
     flow.forget_all(session, client)
     django_session.end(request)
-    if refresh_token is not None:
-        retire(client, refresh_token)
+    data = {}
+    if everywhere:
+        subject = sign_out.end_everywhere(client, session.credentials, auth, session.came_at)
+        data["everywhere"] = subject is not None
+        if subject is not None:
+            revocation.announce(subject=subject, reason="signout_everywhere")
+    else:
+        sign_out.end(client, session.credentials, auth)
     signals.send(signals.signed_out, RequestSession, request=request, auth=auth)
     if wants_page(request):
         # 303 on our own origin: Chromium applies CSP form-action to the whole redirect chain of a form.
         response = pages.harden(HttpResponseRedirect(target, status=303))
     else:
-        response = pages.harden(JsonResponse({"success": True, "data": {}}))
+        response = pages.harden(JsonResponse({"success": True, "data": data}))
     # So that "Back" asks again for what is in the browser's cache. It does not reach a page kept whole in memory (the
     # back/forward cache): only ``no-store`` on the page does.
     response["Clear-Site-Data"] = '"cache"'

@@ -30,8 +30,10 @@ def test_public_names() -> None:
         "BaseClaims",
         "IQAuthError",
         "IQAuthRequest",
+        "aend_sessions",
         "averify",
         "decode",
+        "end_sessions",
         "require",
         "verify",
     ]

@@ -1,0 +1,53 @@
+"""Ending somebody's sessions from your own code: ``from iqauth_django import end_sessions``.
+
+In a management command, an admin action or a task::
+
+    end_sessions(subject="usr_123")         # all sessions of a person, as auth.sub names them
+    end_sessions(session_id="ses_456")      # one session, as auth.session_id names it
+
+It ends them on this site, in every process within REVOCATION_POLL seconds, whatever their tokens say. It tells the
+issuer nothing: somebody who may sign in there may sign in here again at once. To lock somebody out, deactivate them at
+the issuer first.
+"""
+
+from __future__ import annotations
+
+from . import conf, signals
+from .session import revocation
+from .session.offload import offload
+
+__all__ = ["aend_sessions", "end_sessions"]
+
+
+def end_sessions(*, subject: str | None = None, session_id: str | None = None) -> bool:
+    """End one session, or all of a subject's; sends ``session_revoked``.
+
+    False when the shared cache (CACHE) did not take it, so that only this process knows; then call it again. Raises
+    ``TypeError`` unless exactly one is named, ``config_invalid`` when the settings are not in order.
+    """
+    if (subject is None) == (session_id is None):
+        raise TypeError("end_sessions() takes a subject or a session_id, one of them.")
+    now = conf.get_client().now()
+    taken = record(subject=subject, session_id=session_id, issued_until=now)
+    announce(subject=subject, session_id=session_id, reason="end_sessions")
+    return taken
+
+
+async def aend_sessions(*, subject: str | None = None, session_id: str | None = None) -> bool:
+    """``end_sessions`` for coroutines; receivers of the signal run on a thread of this package."""
+    return await offload(lambda: end_sessions(subject=subject, session_id=session_id))
+
+
+def record(*, subject: str | None, session_id: str | None, issued_until: float) -> bool:
+    """Refuse the tokens of the session, or without one of the subject, issued up to then (seconds since 1970)."""
+    if session_id is not None:
+        return revocation.end_session(session_id, issued_until=issued_until)
+    if subject is None:
+        raise TypeError("There is neither a subject nor a session_id.")
+    return revocation.end_all(subject, issued_until=issued_until)
+
+
+def announce(*, subject: str | None, session_id: str | None = None, reason: str) -> None:
+    """Send ``session_revoked``."""
+    issuer = conf.get_options().issuer
+    signals.send(signals.session_revoked, None, issuer=issuer, subject=subject, session_id=session_id, reason=reason)
