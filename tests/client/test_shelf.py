@@ -665,6 +665,27 @@ def test_last_failure_tells_of_a_fetch_that_was_another_processes(house: House) 
     assert (first.last_failure, second.last_failure) == (None, None)
 
 
+def test_a_failure_is_over_with_the_fetch_that_succeeds(house: House) -> None:
+    process = house.process()
+    house.down = True
+    assert reason_of(process.get) == "refused"
+    assert process.last_failure is not None
+    house.down = False
+    house.clock.advance(1)
+    assert process.get() == 1
+    assert process.last_failure is None
+
+
+def test_a_copy_from_before_a_failure_does_not_end_it(house: House) -> None:
+    process = house.process()
+    house.down = True
+    assert reason_of(process.get) == "refused"
+    house.clock.advance(1)
+    house.shelf.put({"number": 7}, age=5)
+    assert process.get() == 7
+    assert process.last_failure is not None
+
+
 def test_last_failure_while_a_second_try_hangs(house: House) -> None:
     process = house.process()
     process.get()

@@ -222,6 +222,23 @@ def test_T24_a_key_published_since_is_fetched_at_once(house: House, factory: Tok
     assert house.fetches == (1, 3)
 
 
+def test_T24_other_new_keys_on_the_shelf_do_not_stand_in_for_the_one_that_is_asked_for(
+    house: House, factory: TokenFactory
+) -> None:
+    second_key = TokenFactory(rsa_key("successor"), kid="key-2", now=factory.now)
+    third_key = TokenFactory(rsa_key("third"), kid="key-3", now=factory.now)
+    second_key.issuer = third_key.issuer = factory.issuer
+    first, second = house.process(), house.process()
+    assert {judge(process, factory.token()) for process in (first, second)} == {"accepted"}
+    house.publisher.jwks["keys"] += second_key.jwks["keys"]
+    house.clock.advance(30)
+    assert judge(first, second_key.token()) == "accepted"
+    house.publisher.jwks["keys"] += third_key.jwks["keys"]
+    house.clock.advance(30)
+    assert judge(second, third_key.token()) == "accepted"
+    assert house.fetches == (1, 3)
+
+
 def test_T26_same_kid_other_key_is_taken_from_the_shelf(house: House, factory: TokenFactory) -> None:
     successor = TokenFactory(rsa_key("successor"), kid=factory.kid, now=factory.now)
     successor.issuer = factory.issuer
