@@ -10,6 +10,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core import checks
+from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache
+from django.core.cache.backends.db import DatabaseCache
+from django.core.cache.backends.dummy import DummyCache
+from django.core.cache.backends.filebased import FileBasedCache
+from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage
 from django.urls import NoReverseMatch, reverse
 
@@ -24,12 +30,15 @@ _BEFORE_OURS = (
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
 )
+_LEAST_ENTRIES = 10_000
 _AFTER_OURS = ("django.contrib.auth.middleware.LoginRequiredMiddleware",)
 
 
 def register() -> None:
     checks.register(check_settings, _TAG, checks.Tags.security)
     checks.register(check_wiring, _TAG)
+    checks.register(check_cache, _TAG, checks.Tags.caches)
+    checks.register(check_shared_cache, _TAG, deploy=True)
     checks.register(check_issuer, _TAG, deploy=True)
 
 
@@ -41,6 +50,43 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
 def check_wiring(**kwargs: Any) -> list[CheckMessage]:
     """The middleware, its place, and the routes."""
     return _messages([*_middleware_problems(list(settings.MIDDLEWARE)), *_route_problems()])
+
+
+def check_cache(**kwargs: Any) -> list[CheckMessage]:
+    """That the cache of the settings is there."""
+    options = conf.reading().options
+    if options is None or options.cache in settings.CACHES:
+        return []
+    message = f"IQAUTH['CACHE'] names {options.cache!r}, and CACHES has no such alias: each process works alone."
+    return [checks.Error(message, hint="Name one of CACHES, or leave it out for default.", id="iqauth.E024")]
+
+
+def check_shared_cache(**kwargs: Any) -> list[CheckMessage]:
+    """That several processes can share it, and that it keeps what it is given. Asks nobody."""
+    options = conf.reading().options
+    if options is None or options.cache not in settings.CACHES:
+        return []
+    return _messages(_cache_problems(f"CACHES[{options.cache!r}]", caches[options.cache]))
+
+
+def _cache_problems(name: str, cache: BaseCache) -> Iterable[Problem]:
+    if isinstance(cache, LocMemCache | DummyCache | FileBasedCache):
+        yield Problem(
+            "iqauth.W040",
+            "warning",
+            f"{name} is {type(cache).__name__}, which processes cannot share: with more than one, a refresh token "
+            "may be redeemed twice, and a sign-out reaches the other processes' access tokens only when these expire.",
+            "Use Redis, Memcached or the database cache, or set IQAUTH['CACHE'] to an alias that is one. "
+            "With a single process nothing is wrong.",
+        )
+    if isinstance(cache, DatabaseCache) and cache._max_entries < _LEAST_ENTRIES:
+        yield Problem(
+            "iqauth.W041",
+            "warning",
+            f"{name} keeps {cache._max_entries} entries and drops a part of them when it is full, "
+            "ended sessions and refreshed tokens among them.",
+            f'Set "OPTIONS": {{"MAX_ENTRIES": {_LEAST_ENTRIES}}} or more, or give this package an alias of its own.',
+        )
 
 
 def check_issuer(**kwargs: Any) -> list[CheckMessage]:

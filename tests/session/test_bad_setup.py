@@ -48,9 +48,37 @@ def page_of(response: HttpResponse, code: str, *sentences: str) -> None:
         assert sentence in text, text
 
 
-def test_nothing_is_wrong_with_a_right_setup(visitor: Visitor, site: Any, issuer: TestIssuer) -> None:
-    site({"CALLBACK_URL": "http://testserver/api/iqauth/callback"})
+def test_nothing_is_wrong_with_a_right_setup(visitor: Visitor, site: Any, settings: Any) -> None:
+    redis = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:9/0"}
+    settings.CACHES = {**settings.CACHES, "shared": redis}
+    site({"CALLBACK_URL": "http://testserver/api/iqauth/callback", "CACHE": "shared"})
     assert found(deploy=True) == {}
+
+
+def test_a_cache_that_processes_cannot_share(visitor: Visitor, site: Any, settings: Any) -> None:
+    site({"CALLBACK_URL": "http://testserver/api/iqauth/callback"})
+    assert "LocMemCache" in found(deploy=True)["iqauth.W040"]
+    assert "iqauth.W040" not in found()
+    site({"CALLBACK_URL": "http://testserver/api/iqauth/callback", "CACHE": "other"})
+    for backend in ("dummy.DummyCache", "filebased.FileBasedCache"):
+        other = {"BACKEND": f"django.core.cache.backends.{backend}", "LOCATION": "/nowhere"}
+        settings.CACHES = {**settings.CACHES, "other": other}
+        assert backend.partition(".")[2] in found(deploy=True)["iqauth.W040"]
+
+
+def test_a_cache_that_forgets(visitor: Visitor, site: Any, settings: Any) -> None:
+    database = {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "site_cache"}
+    settings.CACHES = {**settings.CACHES, "shared": database}
+    site({"CACHE": "shared"})
+    assert "300 entries" in found(deploy=True)["iqauth.W041"]
+    settings.CACHES = {**settings.CACHES, "shared": {**database, "OPTIONS": {"MAX_ENTRIES": 10_000}}}
+    assert {"iqauth.W040", "iqauth.W041"}.isdisjoint(found(deploy=True))
+
+
+def test_a_cache_that_is_not_there(visitor: Visitor, site: Any) -> None:
+    site({"CACHE": "shraed"})
+    assert "'shraed'" in found()["iqauth.E024"]
+    assert visitor.navigate("/").status_code == 200
 
 
 def test_a_malformed_publishable_key(visitor: Visitor, site: Any, log: Log) -> None:
