@@ -15,13 +15,11 @@ from asgiref.sync import async_to_sync
 from django.http import HttpResponse
 
 from iqauth_django.testing import Lifetimes, TestIssuer, create_test_issuer
-from tests import raw_asgi
+from tests import cache_servers, raw_asgi
 from tests.browser import CALLBACK, DOCUMENT, ME, REFRESH, SIGN_IN, SIGN_OUT, Colour, Visitor, set_cookies
 from tests.session import test_single_flight as processes
-from tests.session.test_single_flight import redis_url
 from tests.sessions import session_jar, signed_in, tokens
 
-__all__ = ["redis_url"]
 TOKEN, AUTHORIZE = "/oidc/token", "/oidc/authorize"
 MANY = 16
 
@@ -90,14 +88,13 @@ def _without_expires(lines: tuple[str, ...]) -> tuple[str, ...]:
     return tuple("; ".join(part for part in line.split("; ") if not part.startswith("expires=")) for line in lines)
 
 
-def test_S04_four_processes_of_four_threads(
-    site: object, issuer: TestIssuer, redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_S04_four_processes_of_four_threads(site: object, issuer: TestIssuer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "PROCESSES", 4)
     _, refresh = tokens(issuer)
     before = issuer.count("POST", TOKEN)
     issuer.fault(TOKEN, delay_after=0.3)
-    outcomes = processes.run_processes(issuer, refresh, redis_url)
+    with cache_servers.redis() as shared_cache:
+        outcomes = processes.run_processes(issuer, refresh, shared_cache)
     assert issuer.count("POST", TOKEN) == before + 1
     assert [status for status, *_ in outcomes] == [200] * 16
     assert len({tuple(pair) for _, *pair in outcomes}) == 1
