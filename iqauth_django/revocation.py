@@ -41,7 +41,7 @@ async def aend_sessions(*, subject: str | None = None, session_id: str | None = 
 def record(*, subject: str | None, session_id: str | None, issued_until: float) -> bool:
     """Refuse the tokens of the session, or without one of the subject, issued up to then (seconds since 1970)."""
     if session_id is not None:
-        return revocation.end_session(session_id, issued_until=issued_until)
+        return revocation.end_session(session_id, issued_until=issued_until, subject=subject)
     if subject is None:
         raise TypeError("There is neither a subject nor a session_id.")
     return revocation.end_all(subject, issued_until=issued_until)

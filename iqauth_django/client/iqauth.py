@@ -17,11 +17,13 @@ from iqauth_django.protocol.logout_token import LogoutToken, verify_logout_token
 from iqauth_django.protocol.options import Options
 from iqauth_django.protocol.secret import Secret
 from iqauth_django.protocol.strict_json import StrictJSONError, loads
-from iqauth_django.protocol.token_answer import TokenSet, failure, parse_token_answer
+from iqauth_django.protocol.token_answer import TokenSet, failure, parse_token_answer, refresh_token_in
 from iqauth_django.protocol.tokens import verify_id_token
 
+from .counters import count
 from .discovery import Discovery
 from .keyring import Keyring
+from .memory import Memory
 from .shelf import Shelf
 from .tokens import Tokens
 from .transport import Answer, Transport
@@ -76,33 +78,47 @@ class IQAuth:
             audience=options.audience,
             leeway=options.clock_tolerance,
             clock=clock,
+            memory=Memory(monotonic=monotonic),
         )
 
     def endpoints(self) -> Endpoints:
         """The issuer's endpoints; raises ``network`` or ``config_invalid``."""
         return self.discovery.endpoints()
 
-    def exchange_code(self, code: str, *, redirect_uri: str, verifier: str) -> TokenSet:
+    def exchange_code(self, code: Secret, *, redirect_uri: str, verifier: Secret) -> TokenSet:
         """Redeem a code, once: a code that was sent is never sent again (RFC 6749 section 4.1.2)."""
-        form = oidc.build_code_form(Secret(code), redirect_uri=redirect_uri, verifier=Secret(verifier))
-        return self._token_request(form)
+        form = oidc.build_code_form(code, redirect_uri=redirect_uri, verifier=verifier)
+        answer = self._post_form(self.endpoints().token_endpoint, form)
+        try:
+            return parse_token_answer(answer.status, answer.headers, answer.body, now=self.now())
+        except IQAuthError:
+            # The code is spent and a session was begun, which nobody will hold. At a refresh it is left alone: an
+            # issuer with a grace answers the next try with the same tokens.
+            unusable = refresh_token_in(answer.body) if answer.status == 200 else None
+            if unusable is not None:
+                self.revoke(unusable)
+            raise
 
     def refresh(self, refresh_token: Secret) -> TokenSet:
         """Rotate a refresh token, once and without a retry: a second try would look like theft to the issuer."""
-        return self._token_request(oidc.build_refresh_form(refresh_token))
+        answer = self._post_form(self.endpoints().token_endpoint, oidc.build_refresh_form(refresh_token))
+        return parse_token_answer(answer.status, answer.headers, answer.body, now=self.now())
 
     def revoke(self, refresh_token: Secret) -> bool:
         """End a session upstream (RFC 7009). False when the issuer offers no revocation or could not be reached."""
         try:
             endpoint = self.endpoints().revocation_endpoint
             if endpoint is None:
+                count("revocation", "not_offered")
                 return False
             answer = self._post_form(endpoint, oidc.build_revocation_form(refresh_token))
         except IQAuthError as error:
+            count("revocation", error.code.lower())
             logger.warning(
                 "revocation_failed: the issuer was not told (%s); the tokens end by themselves.", error.reason
             )
             return False
+        count("revocation", "ok" if answer.status == 200 else "refused")
         if answer.status != 200:
             logger.warning("revocation_failed: the issuer answered %s; the tokens end by themselves.", answer.status)
         return answer.status == 200
@@ -168,10 +184,6 @@ class IQAuth:
         if not isinstance(claims, dict):
             raise IQAuthError("token_response_invalid", reason="userinfo")
         return claims
-
-    def _token_request(self, form: Mapping[str, str | Secret]) -> TokenSet:
-        answer = self._post_form(self.endpoints().token_endpoint, form)
-        return parse_token_answer(answer.status, answer.headers, answer.body, now=self.now())
 
     def _post_form(self, endpoint: str, form: Mapping[str, str | Secret]) -> Answer:
         options = self.options

@@ -20,6 +20,9 @@ Entry = tuple[str, float, float]
 """Digest, issued_until and until, in seconds since 1970."""
 
 
+_WITHOUT_SID = "sub without sid"
+
+
 class Endings:
     """A growing set of endings. Not thread-safe: whoever changes it holds a lock; looking needs none."""
 
@@ -67,11 +70,15 @@ class Endings:
         issued_at = claims.get("iat")
         if not isinstance(issued_at, int | float):
             issued_at = -math.inf
-        for kind in ("sid", "sub"):
-            entry = entries.get(digest_of(kind, str(claims.get(kind))))
+        for kind in ("sid", "sub") if isinstance(claims.get("sid"), str) else ("sub", _WITHOUT_SID):
+            entry = entries.get(digest_of(kind, str(claims.get(kind[:3]))))
             if entry is not None and issued_at <= entry[0]:
-                return digest_of("pass", name) not in entries
+                return not self.lets_pass(claims, token)
         return False
+
+    def lets_pass(self, claims: Mapping[str, Any], token: str) -> bool:
+        """True for a token that a sign-in brought after its person's sessions were ended."""
+        return digest_of("pass", _name(claims, token)) in self._entries
 
 
 def session(session_id: str, issued_until: float, until: float) -> Entry:
@@ -80,6 +87,11 @@ def session(session_id: str, issued_until: float, until: float) -> Entry:
 
 def subject(sub: str, issued_until: float, until: float) -> Entry:
     return digest_of("sub", sub), issued_until, until
+
+
+def subject_without_session(sub: str, issued_until: float, until: float) -> Entry:
+    """Those of a person's tokens that do not say of which session they are."""
+    return digest_of(_WITHOUT_SID, sub), issued_until, until
 
 
 def token(claims: Mapping[str, Any], text: str, until: float) -> Entry:

@@ -47,6 +47,14 @@ def parse_token_answer(status: int, headers: Mapping[str, str], body: bytes, *, 
     return TokenSet(access, _token(answer, "refresh_token"), _token(answer, "id_token"), _lifetime(answer))
 
 
+def refresh_token_in(body: bytes) -> Secret | None:
+    """The refresh token of an answer that cannot be used otherwise: to be given back."""
+    try:
+        return _token(_object(body) or {}, "refresh_token")
+    except IQAuthError:
+        return None
+
+
 def failure(status: int, headers: Mapping[str, str], body: bytes, *, now: float) -> IQAuthError:
     """Classify an answer that is not a success."""
     wait = retry_after.parse(headers.get("Retry-After"), now)

@@ -107,6 +107,14 @@ def verify_new(client: IQAuth, token: str) -> dict[str, Any]:
     return claims
 
 
+def verify_successor(client: IQAuth, token: str, predecessor: Secret | None) -> dict[str, Any]:
+    """``verify`` for what a refresh brought: if what stood in the access cookie was let through, so is this."""
+    known = known_claims(client, predecessor)
+    if known is not None and predecessor is not None and revocation.passes(known, predecessor.reveal()):
+        return verify_new(client, token)
+    return verify(client, token, "cookie")
+
+
 def is_ended(client: IQAuth, content: Secret | None) -> bool:
     """True when the access cookie's session, expired or not, was ended on this site."""
     claims = known_claims(client, content)

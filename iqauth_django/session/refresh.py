@@ -116,7 +116,7 @@ def _rotate(client: IQAuth, refresh_token: Secret, access: Secret | None, came_a
             raise IQAuthError("session_retired") from error
         raise
     try:
-        return replace(rotated, claims=access_token.verify(client, rotated.access_token.reveal(), "cookie"))
+        return replace(rotated, claims=access_token.verify_successor(client, rotated.access_token.reveal(), access))
     except IQAuthError as error:
         if error.terminal:  # ended on this site while the issuer was being asked
             retire(client, refresh_token)

@@ -23,12 +23,19 @@ LONGEST_TOKEN_LIFE = 86_400.0
 """Seconds for which an ending is remembered when nobody knows how long the issuer's access tokens live."""
 
 
-def end_session(session_id: str, *, issued_until: float, seconds: float | None = None) -> bool:
+def end_session(
+    session_id: str, *, issued_until: float, seconds: float | None = None, subject: str | None = None
+) -> bool:
     """Refuse every access token of this ``sid`` issued up to ``issued_until`` (seconds since 1970).
 
-    ``seconds`` is how long they may live. False when the shared cache did not take it: then only this process knows.
+    With ``subject`` also that person's tokens that name no session: one of them may be of this one. ``seconds`` is how
+    long tokens live. False when the shared cache did not take it: then only this process knows.
     """
-    return conf.get_ended_sessions().end([endings.session(session_id, issued_until, _until(issued_until, seconds))])
+    until = _until(issued_until, seconds)
+    entries = [endings.session(session_id, issued_until, until)]
+    if subject is not None:
+        entries.append(endings.subject_without_session(subject, issued_until, until))
+    return conf.get_ended_sessions().end(entries)
 
 
 def end_all(subject: str, *, issued_until: float, seconds: float | None = None) -> bool:
@@ -50,6 +57,12 @@ def let_pass(claims: Mapping[str, Any], token: str) -> None:
     ended.catch_up(now=True)
     if ended.refuse(claims, token):
         ended.end([endings.let_pass(claims, token, float(claims["exp"]) + 300)])
+
+
+def passes(claims: Mapping[str, Any], token: str) -> bool:
+    """True for a token that was let through, and not ended since."""
+    ended = conf.get_ended_sessions()
+    return ended.lets_pass(claims, token) and not ended.refuse(claims, token)
 
 
 def is_known() -> bool:

@@ -70,6 +70,10 @@ class EndedSessions:
         """True when the session of this verified token has ended, as far as this process knows."""
         return self._endings.refuse(claims, token)
 
+    def lets_pass(self, claims: Mapping[str, Any], token: str) -> bool:
+        """True when that token was let through by name."""
+        return self._endings.lets_pass(claims, token)
+
     def catch_up(self, *, now: bool = False) -> None:
         """Have a fresh view: returns at once when it is one; with ``now`` what others did up to this moment is seen."""
         if self._poll is None or (not now and self.is_fresh):

@@ -44,6 +44,13 @@ def test_a_session_is_not_a_person_of_the_same_name() -> None:
     assert not ended(endings.subject("ses_1", NOW, NOW + 9)).refuse(claims(), "t")
 
 
+def test_a_persons_tokens_that_name_no_session() -> None:
+    found = ended(endings.subject_without_session("usr_a", NOW, NOW + 9))
+    assert found.refuse(claims(sid=None), "t")
+    assert not found.refuse(claims(sid=None, sub="usr_b"), "t")
+    assert not found.refuse(claims(sid="ses_2"), "t"), "one that does is another session's"
+
+
 def test_one_token_by_its_name_or_by_itself() -> None:
     by_name = ended(endings.token(claims(), "t", NOW + 9))
     assert by_name.refuse(claims(), "spelt otherwise")
@@ -55,6 +62,7 @@ def test_one_token_by_its_name_or_by_itself() -> None:
 
 def test_what_a_sign_in_brought_passes_and_nothing_else() -> None:
     found = ended(endings.subject("usr_a", NOW + 5, NOW + 9), endings.let_pass(claims(), "t", NOW + 9))
+    assert found.lets_pass(claims(), "t")
     assert not found.refuse(claims(), "t")
     assert found.refuse(claims(jti="jti_2"), "u")
     found.add(endings.token(claims(), "t", NOW + 9))

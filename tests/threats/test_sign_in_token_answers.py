@@ -39,8 +39,9 @@ def test_L09_unusable_token_answer(someone: Visitor, case: str) -> None:
     opened = open_callback(someone, answer_url(someone, begun))
     assert_callback_page(opened, "token_response_invalid", status=503)
     assert opened.exchanges == 1
-    if case == "no id_token":  # the one that is usable but for whom it is about
-        assert answer.is_revoked
+    refresh_token = answer.get("refresh_token")
+    if isinstance(refresh_token, str) and refresh_token.isprintable() and 0 < len(refresh_token) < 16_000:
+        assert answer.is_revoked, "a session that was begun is given back"
 
 
 BAD_BODIES: dict[str, tuple[dict[str, Any], str, int]] = {
