@@ -1,6 +1,7 @@
-"""Keeps the callback's query out of access logs.
+"""Keeps the callback's query out of servers' logs.
 
 Servers log the request line, and the issuer's answer is in it: a code (spent within a second, but still) and a state.
+gunicorn names the address in its error log too.
 """
 
 from __future__ import annotations
@@ -10,7 +11,14 @@ import logging
 
 from .protocol.redact import redact
 
-_ACCESS_LOGS = ("django.server", "uvicorn.access", "gunicorn.access", "daphne.access", "hypercorn.access")
+_SERVER_LOGS = (
+    "django.server",
+    "uvicorn.access",
+    "gunicorn.access",
+    "daphne.access",
+    "hypercorn.access",
+    "gunicorn.error",
+)
 
 
 class RedactFilter(logging.Filter):
@@ -29,7 +37,7 @@ class RedactFilter(logging.Filter):
 
 
 def redact_access_logs() -> None:
-    for name in _ACCESS_LOGS:
+    for name in _SERVER_LOGS:
         logger = logging.getLogger(name)
         if not any(isinstance(item, RedactFilter) for item in logger.filters):
             logger.addFilter(RedactFilter())

@@ -16,7 +16,9 @@ from django.http.response import HttpResponseBase
 from . import signals
 from .backends import give_user
 from .protocol.errors import IQAuthError
+from .protocol.forgetting import forget_locals
 from .session import impersonation, negotiate
+from .session.answer import take_off
 from .session.inline_callback import is_inline_callback
 from .session.request_auth import give_auth
 from .session.request_session import RequestSession, attach
@@ -38,6 +40,20 @@ class IQAuthMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if self._is_async:
             return self._acall(request)
+        try:
+            return self._answer(request)
+        except BaseException as error:
+            forget_locals(error)
+            raise
+
+    async def _acall(self, request: HttpRequest) -> HttpResponseBase:
+        try:
+            return await self._aanswer(request)
+        except BaseException as error:
+            forget_locals(error)
+            raise
+
+    def _answer(self, request: HttpRequest) -> HttpResponseBase:
         session = _begin(request)
         if session.needs_issuer:
             session.settle()
@@ -50,7 +66,7 @@ class IQAuthMiddleware:
         session.finish(response)
         return response
 
-    async def _acall(self, request: HttpRequest) -> HttpResponseBase:
+    async def _aanswer(self, request: HttpRequest) -> HttpResponseBase:
         session = _begin(request)
         if session.needs_issuer:
             await session.asettle()
@@ -68,13 +84,15 @@ class IQAuthMiddleware:
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """A view may raise any IQAuthError and gets the right answer for it."""
+        """A view may raise any IQAuthError and gets the right answer for it. No report shows our variables."""
+        forget_locals(exception)
         return negotiate.refuse(request, exception) if isinstance(exception, IQAuthError) else None
 
 
 def _begin(request: HttpRequest) -> RequestSession:
     session = attach(request)
     session.begin()
+    take_off(request)
     give_auth(session)
     give_user(session)
     return session

@@ -8,6 +8,9 @@ from typing import Any, TypeVar, overload
 
 from . import conf
 from .client.tokens import NeedsIssuer
+from .protocol.errors import IQAuthError
+from .protocol.forgetting import forget_locals
+from .protocol.secret import Secret
 from .protocol.tokens import decode
 from .protocol.typed_claims import BaseClaims, typed
 from .session.offload import offload
@@ -32,7 +35,13 @@ def verify(token: str, *, claims: type[C] | None = None) -> dict[str, Any] | C:
     ``token_expired``, ``jwks_unavailable``, ``jwks_fetch_failed``, ``config_invalid``. Source: SDK README, "Token
     verification without a framework adapter".
     """
-    verified = conf.get_client().tokens.verify(token)
+    secret = Secret(token)
+    del token  # a crash reporter shows the variables of every function an error came through
+    try:
+        verified = conf.get_client().tokens.verify(secret.reveal())
+    except IQAuthError as error:
+        forget_locals(error)
+        raise
     return _given(verified, claims)
 
 
@@ -46,11 +55,17 @@ async def averify(token: str, *, claims: type[C]) -> C: ...
 
 async def averify(token: str, *, claims: type[C] | None = None) -> dict[str, Any] | C:
     """``verify`` for coroutines; leaves the event loop only when keys have to be fetched."""
+    secret = Secret(token)
+    del token
     tokens = conf.get_client().tokens
     try:
-        verified = tokens.verify_warm(token)
-    except NeedsIssuer:
-        verified = await offload(lambda: tokens.verify(token))
+        try:
+            verified = tokens.verify_warm(secret.reveal())
+        except NeedsIssuer:
+            verified = await offload(lambda: tokens.verify(secret.reveal()))
+    except IQAuthError as error:
+        forget_locals(error)
+        raise
     return _given(verified, claims)
 
 

@@ -15,6 +15,7 @@ import requests
 import urllib3
 
 from iqauth_django import __version__
+from iqauth_django.protocol.forgetting import forget_locals
 from iqauth_django.protocol.secret import Secret
 
 from .budget import Budget
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, zlib.error)
 _CHUNK = 16_384
+_HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": f"iqauth-django/{__version__}"}
 # zlib's window bits: 16 more for a gzip header.
 _WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
@@ -82,21 +84,40 @@ def prepare(
     basic: tuple[str, Secret] | None,
     bearer: Secret | None,
     json: Any,
-) -> requests.PreparedRequest:
-    """Secrets are revealed here; what is returned does not show them in its repr."""
-    sent = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": f"iqauth-django/{__version__}"}
-    sent.update(headers or {})
-    if basic is not None:
-        # RFC 6749 section 2.3.1: both halves are form-encoded before they are joined.
-        pair = f"{quote_plus(basic[0])}:{quote_plus(basic[1].reveal())}"
-        sent["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+) -> requests.PreparedRequest | None:
+    """What is sent; None when requests says that a URL or a header cannot be.
+
+    Secrets are revealed here and nowhere else, and not into a local variable: crash reporters show those. What is
+    returned does not show them in its repr.
+    """
+    try:
+        # Prepared without a Session: that is what reads .netrc, keeps cookies and follows redirects.
+        return requests.Request(
+            method,
+            url,
+            headers={**_HEADERS, **(headers or {}), **_authorization(basic, bearer)},
+            data=None if form is None else {name: _revealed(value) for name, value in form.items()},
+            json=json,
+        ).prepare()
+    except ValueError:  # its message may repeat the header
+        return None
+    except BaseException as error:
+        forget_locals(error, everything=True)
+        raise
+
+
+def _authorization(basic: tuple[str, Secret] | None, bearer: Secret | None) -> dict[str, str]:
     if bearer is not None:
-        sent["Authorization"] = "Bearer " + bearer.reveal()
-    data = None
-    if form is not None:
-        data = {name: value.reveal() if isinstance(value, Secret) else value for name, value in form.items()}
-    # Prepared without a Session: that is what reads .netrc, keeps cookies and follows redirects.
-    return requests.Request(method, url, headers=sent, data=data, json=json).prepare()
+        return {"Authorization": "Bearer " + bearer.reveal()}
+    if basic is None:
+        return {}
+    # RFC 6749 section 2.3.1: both halves are form-encoded before they are joined.
+    halves = (quote_plus(_revealed(half)) for half in basic)
+    return {"Authorization": "Basic " + base64.b64encode(":".join(halves).encode()).decode()}
+
+
+def _revealed(value: str | Secret) -> str:
+    return value.reveal() if isinstance(value, Secret) else value
 
 
 def send(

@@ -15,6 +15,7 @@ from iqauth_django.protocol import oidc
 from iqauth_django.protocol.endpoints import discovery_url
 from iqauth_django.protocol.errors import IQAuthError
 from iqauth_django.protocol.options import Problem
+from iqauth_django.protocol.secret import Secret
 
 from .iqauth import IQAuth
 
@@ -57,7 +58,9 @@ def _clock_problems(client: IQAuth) -> Iterable[Problem]:
 def _secret_key_problems(client: IQAuth) -> Iterable[Problem]:
     """RFC 6749 section 5.2: invalid_client before anything is said of the code."""
     try:
-        client.exchange_code("no-such-code", redirect_uri="https://probe.invalid/", verifier="probe" * 9)
+        client.exchange_code(
+            Secret("no-such-code"), redirect_uri="https://probe.invalid/", verifier=Secret("probe" * 9)
+        )
     except IQAuthError as error:
         if error.is_("invalid_client") or error.is_("unauthorized_client"):
             yield Problem("iqauth.E034", "error", error.message, error.hint)

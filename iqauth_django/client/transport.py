@@ -8,7 +8,8 @@
 4. TLS is verified, always. The authorities are the ``ca_bundle``, else REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE of the
    environment, else those of certifi.
 5. Nothing is retried: whether a request may be sent twice is not known here.
-6. Errors name the method and the URL without its query. The exceptions beneath hold headers, so they are not chained.
+6. Errors name the method and the URL without its query. The exceptions beneath hold headers, so they are not chained;
+   what is not ours to catch goes on with the local variables of the HTTP library emptied.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from iqauth_django.protocol.errors import IQAuthError
+from iqauth_django.protocol.forgetting import forget_locals
 from iqauth_django.protocol.issuer_url import is_loopback, origin_of
 from iqauth_django.protocol.secret import Secret
 
 from .budget import Budget, spending
+from .counters import count
 from .fork import reset_after_fork
 
 if TYPE_CHECKING:
@@ -94,19 +97,25 @@ class Transport:
 
         if not url.lower().startswith(("http://", "https://")):
             raise _not_a_url(url)
-        try:
-            prepared = exchange.prepare(method, url, headers, form=form, basic=basic, bearer=bearer, json=json)
-        except ValueError:  # what requests raises for a URL or a header it cannot send is one
-            raise _not_a_url(url) from None
+        prepared = exchange.prepare(method, url, headers, form=form, basic=basic, bearer=bearer, json=json)
+        if prepared is None:
+            raise _not_a_url(url)
         budget = Budget(self.deadline, 2 * max_bytes + _FRAMING)
         try:
             with spending(budget):
                 adapter, proxies = self._adapter_for(url), _proxies(url)
-                return Answer(
+                answer = Answer(
                     *exchange.send(adapter, prepared, timeout=self.timeout, proxies=proxies, max_bytes=max_bytes)
                 )
         except exchange.FAILURES as error:
             reason, why = exchange.explain(error, budget, timeout=self.timeout, max_bytes=max_bytes)
+        except BaseException as error:  # the end of a worker, or of a task that took too long
+            forget_locals(error, everything=True)
+            raise
+        else:
+            count("issuer_request", f"{answer.status // 100}xx")
+            return answer
+        count("issuer_request", reason)
         raise IQAuthError("network", f"{method} {_shown(url)} failed: {why}", reason=reason)
 
     def _adapter_for(self, url: str) -> BaseAdapter:

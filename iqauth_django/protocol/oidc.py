@@ -23,7 +23,7 @@ _MAX_HINT = 256
 class Callback:
     """A checked answer of the authorization endpoint: the code, for the flow whose state it carries."""
 
-    code: str = field(repr=False)
+    code: Secret
     state: str = field(repr=False)
 
 
@@ -99,7 +99,7 @@ def parse_callback(parameters: Mapping[str, str], *, state: str, issuer: str, is
     code = parameters.get("code", "")
     if not code or len(code) > 4096:
         raise IQAuthError("state_invalid", reason="code_missing")
-    return Callback(code, state)
+    return Callback(Secret(code), state)
 
 
 def build_code_form(code: Secret, *, redirect_uri: str, verifier: Secret) -> dict[str, str | Secret]:

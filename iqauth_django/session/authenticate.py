@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 from django.http import HttpRequest
 
+from iqauth_django.client.counters import count
 from iqauth_django.client.iqauth import IQAuth
 from iqauth_django.client.tokens import NeedsIssuer
 from iqauth_django.protocol.claims import Auth, auth_from_claims
 from iqauth_django.protocol.credentials import Credentials, read_credentials
 from iqauth_django.protocol.errors import IQAuthError
+from iqauth_django.protocol.forgetting import forget_locals
 from iqauth_django.protocol.options import Options
 
 from . import access_token
@@ -27,6 +29,8 @@ __all__ = [
     "cookie_header",
     "credentials_of",
 ]
+
+_OF_A_TOKEN = frozenset({"token_invalid", "token_expired"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +72,15 @@ def authenticate(client: IQAuth, credentials: Credentials) -> Authentication:
 def _authenticate(client: IQAuth, credentials: Credentials, *, warm: bool) -> Authentication:
     if credentials.refusal:
         code = "cookie_conflict" if credentials.refusal == "cookie_conflict" else "token_invalid"
+        count("token_refused", credentials.refusal)
         return Authentication(error=IQAuthError(code, reason=credentials.refusal))
     if credentials.carrier is None or credentials.access_token is None:
         return Authentication()
-    token = credentials.access_token.reveal()
+    verify = access_token.verify_warm if warm else access_token.verify
     try:
-        verify = access_token.verify_warm if warm else access_token.verify
-        claims = verify(client, token, credentials.carrier)
+        claims = verify(client, credentials.access_token.reveal(), credentials.carrier)
         return Authentication(auth_from_claims(claims, credentials.carrier, client.options.claims_map))
     except IQAuthError as error:
+        forget_locals(error)  # it is kept for as long as the request
+        count("token_refused", error.reason if error.category in _OF_A_TOKEN else error.code.lower())
         return Authentication(error=error)

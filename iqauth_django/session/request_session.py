@@ -22,6 +22,7 @@ from iqauth_django.client.iqauth import IQAuth
 from iqauth_django.protocol.claims import Auth, auth_from_claims
 from iqauth_django.protocol.credentials import Credentials
 from iqauth_django.protocol.errors import IQAuthError
+from iqauth_django.protocol.forgetting import forget_locals
 from iqauth_django.protocol.secret import Secret
 
 from . import bounces
@@ -167,6 +168,7 @@ class RequestSession:
 
     def _refresh_failed(self, error: IQAuthError) -> None:
         """The clear-cookies policy (SDK README, "clearCookiesOnRefreshFailure")."""
+        forget_locals(error)
         self.refresh_error = error
         count("refresh", error.code.lower())
         severity = logging.ERROR if error.category == "config_invalid" else logging.WARNING

@@ -75,7 +75,7 @@ def begin(
     )
 
 
-def complete(session: RequestSession, client: IQAuth, pairs: Sequence[tuple[str, str]], default: str) -> SignedIn:
+def complete(session: RequestSession, client: IQAuth, pairs: Sequence[tuple[str, Secret]], default: str) -> SignedIn:
     """Check the issuer's answer and redeem its code. Raises IQAuthError; the session that was there stays untouched.
 
     ``pairs`` are the answer's parameters as they came, repeated ones included; ``default`` is where a sign-in ends
@@ -84,9 +84,9 @@ def complete(session: RequestSession, client: IQAuth, pairs: Sequence[tuple[str,
     jar = _jar(session, client)
     _clear(session, client, jar.stale_names)
     # Before anything may be wrong: whichever flow this answer names, it is over.
-    named = {flow.cookie_name for name, value in pairs if name == "state" and (flow := jar.find(value))}
+    named = {flow.cookie_name for name, value in pairs if name == "state" and (flow := jar.find(value.reveal()))}
     _clear(session, client, named)
-    parameters = oidc.callback_parameters(pairs)
+    parameters = oidc.callback_parameters((name, value.reveal()) for name, value in pairs)
     state = parameters.get("state", "")
     flow = jar.find(state)
     if flow is None:
@@ -132,9 +132,9 @@ def give_back(client: IQAuth, tokens: TokenSet | None) -> None:
         client.revoke(tokens.refresh_token)
 
 
-def _redeem(client: IQAuth, code: str, flow: Flow) -> TokenSet:
+def _redeem(client: IQAuth, code: Secret, flow: Flow) -> TokenSet:
     try:
-        return client.exchange_code(code, redirect_uri=flow.redirect_uri, verifier=flow.verifier)
+        return client.exchange_code(code, redirect_uri=flow.redirect_uri, verifier=Secret(flow.verifier))
     except IQAuthError as error:
         if error.is_("INVALID_GRANT"):
             raise IQAuthError("code_rejected", reason="invalid_grant") from error

@@ -18,11 +18,13 @@ from django.views.decorators.http import require_http_methods
 from iqauth_django import conf, revocation, signals
 from iqauth_django.backends import linked_user
 from iqauth_django.client.budget import shared_deadline
+from iqauth_django.client.counters import count
 from iqauth_django.protocol import oidc
 from iqauth_django.protocol.claims import Auth, session_user
 from iqauth_django.protocol.errors import IQAuthError
 from iqauth_django.session import bounces, csrf, django_session, pages, sign_out, targets
 from iqauth_django.session import sign_in as flow
+from iqauth_django.session.answer import pairs_of
 from iqauth_django.session.navigation import is_prefetch, wants_page
 from iqauth_django.session.request_session import RequestSession, session_of
 
@@ -67,8 +69,10 @@ def sign_in(request: HttpRequest) -> HttpResponse:
             silent=request.GET.get("silent", "").lower() in _TRUE,
         )
     except IQAuthError as error:
+        count("sign_in", error.code.lower())
         _log("sign_in_failed", error)
         return _page(request, error, details)
+    count("sign_in", "begun")
     logger.info("sign_in_begun: the callback address sent to the issuer is %s.", redirect_uri)
     return pages.harden(HttpResponseRedirect(url))
 
@@ -80,9 +84,8 @@ def callback(request: HttpRequest) -> HttpResponse:
         session, client = session_of(request), conf.get_client()
         if is_prefetch(request):
             raise IQAuthError("prefetch_refused")
-        pairs = [(name, value) for name, values in request.GET.lists() for value in values]
         with shared_deadline(client.options.http_deadline):
-            signed_in = flow.complete(session, client, pairs, targets.default_after_sign_in())
+            signed_in = flow.complete(session, client, pairs_of(request), targets.default_after_sign_in())
         user = None
         if signed_in.auth is not None:
             try:
@@ -93,9 +96,11 @@ def callback(request: HttpRequest) -> HttpResponse:
                 raise
             bounces.add(request, session.cookies, client.now())
     except IQAuthError as error:
+        count("callback", error.code.lower())
         _log("callback_failed", error)
         # 401 and 403 are about credentials of this request, and an answer of the issuer is none.
         return _page(request, error, [], status=400 if error.status in (401, 403) else None)
+    count("callback", "unchanged" if signed_in.auth is None else "ok")
     if signed_in.auth is not None:
         signals.send(signals.signed_in, RequestSession, request=request, auth=signed_in.auth, user=user)
     return pages.harden(HttpResponseRedirect(signed_in.return_to))
@@ -130,6 +135,7 @@ def signout(request: HttpRequest) -> HttpResponse:
         csrf.check(request)
         target = targets.after_sign_out(request)
     except IQAuthError as error:
+        count("sign_out", error.code.lower())
         return _page(request, error, []) if wants_page(request) else pages.harden(pages.envelope(error))
     auth, everywhere = session.auth, request.GET.get("everywhere", "").lower() in _TRUE
     session.sign_out()
@@ -143,6 +149,7 @@ def signout(request: HttpRequest) -> HttpResponse:
             revocation.announce(subject=subject, reason="signout_everywhere")
     else:
         sign_out.end(client, session.credentials, auth)
+    count("sign_out", "ok")
     signals.send(signals.signed_out, RequestSession, request=request, auth=auth)
     if wants_page(request):
         # 303 on our own origin: Chromium applies CSP form-action to the whole redirect chain of a form.

@@ -85,9 +85,9 @@ def test_hints_are_known_short_and_printable(given_: dict[str, str]) -> None:
 
 
 def test_answer() -> None:
-    assert parse(ANSWER) == oidc.Callback("ac_1", "s-1")
-    assert parse(ANSWER | {"session_state": "x", "scope": "openid"}).code == "ac_1"
-    assert parse({"code": "ac_1", "state": "s-1"}, promised=False).code == "ac_1"
+    assert parse(ANSWER) == oidc.Callback(Secret("ac_1"), "s-1")
+    assert parse(ANSWER | {"session_state": "x", "scope": "openid"}).code == Secret("ac_1")
+    assert parse({"code": "ac_1", "state": "s-1"}, promised=False).code == Secret("ac_1")
 
 
 @pytest.mark.parametrize(

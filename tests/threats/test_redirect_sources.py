@@ -113,7 +113,7 @@ MAKERS = {
     "redirect",
     "redirect_to_login",
 }
-READERS = {"get", "path"}
+READERS = {"get", "path", "count"}
 HEADERS = {"location", "refresh", "hx-redirect", "hx-location", "hx-push-url", "hx-replace-url"}
 JUDGED = re.compile(
     r"targets\.(after_sign_in|after_sign_out|sign_in_url|same_page)\(request\)|targets\.own_path(\(.*\))?"
@@ -211,7 +211,7 @@ def test_R06_way_back_of_a_sign_in_is_judged_when_it_begins() -> None:
     ]
     assert {ast.unparse(end) for end in ends} == {"flow.way_back(default)", "return_to", "done[1]"}
     assert "return_to = flow.way_back(default)" in ast.unparse(completed)
-    assert "flow.complete(session, client, pairs, targets.default_after_sign_in())" in ast.unparse(view)
+    assert "flow.complete(session, client, pairs_of(request), targets.default_after_sign_in())" in ast.unparse(view)
 
 
 @pytest.mark.parametrize(
