@@ -132,16 +132,15 @@ def bytes_of(claims: dict[str, Any]) -> int:
     """What parsed JSON takes in memory, as the allocator hands it out. What it shares with itself counts once."""
     total = 0
     seen: set[int] = set()
-    waiting: list[Any] = [claims]
-    while waiting:
-        value = waiting.pop()
+    found: list[Any] = [claims]
+    for value in found:  # which grows meanwhile
         if id(value) in seen:
             continue
         seen.add(id(value))
-        total += (sys.getsizeof(value) + 15) & ~15  # in steps of 16 bytes
+        total += sys.getsizeof(value)
         if type(value) is dict:
-            waiting += value
-            waiting += value.values()
+            found += value
+            found += value.values()
         elif type(value) is list:
-            waiting += value
-    return total
+            found += value
+    return total + 8 * len(seen)  # handed out in steps of 16 bytes

@@ -116,7 +116,7 @@ def test_T27_remembered_tokens_keep_the_keys_fresh(publisher: Publisher, factory
     assert site.answer(token) == "accepted"
     site.clock.advance(31)
     assert site.answer(token) == "accepted"
-    eventually(lambda: publisher.key_fetches == 2)
+    assert eventually(lambda: publisher.key_fetches == 2)
 
 
 def test_T27_forget_has_every_token_verified_anew(
