@@ -13,22 +13,22 @@ from .client.counters import snapshot
 
 __all__ = ["EVENTS", "snapshot"]
 
-EVENTS: Mapping[str, str] = MappingProxyType(
-    {
-        "sign_in": "Sign-ins begun, or why not.",
-        "callback": "Sign-ins completed: `ok`, `unchanged` (a reload, or a silent one that found nobody), or the code.",
-        "sign_out": "Sign-outs, or why not.",
-        "signout_everywhere": "Sign-outs of all sessions: `ok`, or `incomplete`.",
-        "refresh": "Requests that needed new tokens: `ok`, or the code. Many share one rotation.",
-        "rotation": "Refresh tokens given to the issuer: `ok`, or the code.",
-        "revocation": "Refresh tokens ended at the issuer: `ok`, `not_offered`, `refused`, or why it was not reached.",
-        "token_refused": "Access tokens that were presented and not accepted, by the check that refused.",
-        "backchannel_logout": "Logout tokens: `ok`, or the check that refused.",
-        "ended_sessions": "News of ended sessions that reached this process.",
-        "cache": "Calls into the shared cache that came to nothing: `error`, `timeout`.",
-        "discovery_fetch": "Discovery documents: `ok`, `failed`, `from_shelf` (another process had fetched it).",
-        "jwks_fetch": "Key sets, likewise.",
-        "issuer_request": "All requests to the issuer: `2xx` to `5xx`, or why there was no answer.",
-    }
+_ROWS = (
+    ("sign_in", "Sign-ins begun, or why not."),
+    ("callback", "Sign-ins completed: `ok`, `unchanged` (a reload, or a silent one that found nobody), or the code."),
+    ("sign_out", "Sign-outs, or why not."),
+    ("signout_everywhere", "Sign-outs of all sessions: `ok`, or `incomplete`."),
+    ("refresh", "Requests that needed new tokens: `ok`, or the code. Many share one rotation."),
+    ("rotation", "Refresh tokens given to the issuer: `ok`, or the code."),
+    ("revocation", "Refresh tokens ended at the issuer: `ok`, `not_offered`, `refused`, or why it was not reached."),
+    ("token_refused", "Access tokens that were presented and not accepted, by the check that refused."),
+    ("backchannel_logout", "Logout tokens: `ok`, or the check that refused."),
+    ("ended_sessions", "News of ended sessions that reached this process."),
+    ("cache", "Calls into the shared cache that came to nothing: `error`, `timeout`."),
+    ("discovery_fetch", "Discovery documents: `ok`, `failed`, `from_shelf` (another process had fetched it)."),
+    ("jwks_fetch", "Key sets, likewise."),
+    ("issuer_request", "All requests to the issuer: `2xx` to `5xx`, or why there was no answer."),
 )
+
+EVENTS: Mapping[str, str] = MappingProxyType(dict(_ROWS))
 """Every event that is counted, and what it says."""
