@@ -10,6 +10,7 @@ import hashlib
 import random
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any
 
@@ -70,7 +71,7 @@ class _Here:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._entries: dict[str, tuple[Any, float]] = {}
+        self._entries: OrderedDict[str, tuple[Any, float]] = OrderedDict()
         self.after_fork()
         reset_after_fork(self)
 
@@ -95,7 +96,7 @@ class _Here:
     def _put(self, name: str, value: Any, seconds: float) -> None:
         self._entries.pop(name, None)
         while len(self._entries) >= self._most:
-            self._entries.pop(next(iter(self._entries)))  # the oldest
+            self._entries.popitem(last=False)  # the oldest
         self._entries[name] = value, time.monotonic() + seconds
 
     def remove(self, name: str) -> None:
