@@ -13,8 +13,8 @@ ROWS = {
     "J": range(1, 16),
     "L": range(1, 21),
     "R": range(1, 7),
-    "K": range(1, 9),
-    "S": range(1, 3),
+    "K": [*range(1, 10), 11, 12],
+    "S": [*range(1, 14), 15],
 }
 
 
