@@ -13,6 +13,7 @@ from .protocol.forgetting import forget_locals
 from .protocol.secret import Secret
 from .protocol.tokens import decode
 from .protocol.typed_claims import BaseClaims, typed
+from .session import access_token
 from .session.offload import offload
 
 __all__ = ["BaseClaims", "averify", "decode", "verify"]
@@ -32,13 +33,13 @@ def verify(token: str, *, claims: type[C] | None = None) -> dict[str, Any] | C:
     """The claims of a valid access token of this site's issuer, as ``claims`` (a TypedDict or dataclass) if given.
 
     May wait for the issuer's keys, at most HTTP_DEADLINE seconds. Raises IQAuthError: ``token_invalid``,
-    ``token_expired``, ``jwks_unavailable``, ``jwks_fetch_failed``, ``config_invalid``. Source: SDK README, "Token
-    verification without a framework adapter".
+    ``token_expired``, ``SESSION_REVOKED``, ``jwks_unavailable``, ``jwks_fetch_failed``, ``config_invalid``. Source: SDK
+    README, "Token verification without a framework adapter".
     """
     secret = Secret(token)
     del token  # a crash reporter shows the variables of every function an error came through
     try:
-        verified = conf.get_client().tokens.verify(secret.reveal())
+        verified = access_token.verify(conf.get_client(), secret.reveal(), "bearer")
     except IQAuthError as error:
         forget_locals(error)
         raise
@@ -57,12 +58,12 @@ async def averify(token: str, *, claims: type[C] | None = None) -> dict[str, Any
     """``verify`` for coroutines; leaves the event loop only when keys have to be fetched."""
     secret = Secret(token)
     del token
-    tokens = conf.get_client().tokens
+    client = conf.get_client()
     try:
         try:
-            verified = tokens.verify_warm(secret.reveal())
+            verified = access_token.verify_warm(client, secret.reveal(), "bearer")
         except NeedsIssuer:
-            verified = await offload(lambda: tokens.verify(secret.reveal()))
+            verified = await offload(lambda: access_token.verify(client, secret.reveal(), "bearer"))
     except IQAuthError as error:
         forget_locals(error)
         raise

@@ -74,7 +74,7 @@ class Tokens:
             return self._access_token(compact, keys, digest)
         except IQAuthError as error:
             if not _may_be_rotation(error, compact) or not self._keyring.may_refetch():
-                raise
+                raise self._verdict(error, compact) from None
         raise NeedsIssuer
 
     def genuine(self, token: str) -> dict[str, Any] | None:
@@ -123,8 +123,13 @@ class Tokens:
             if newer is None or newer is keys:  # else somebody else has fetched them meanwhile
                 newer = self._keyring.refetch_for(compact.header.kid)
             if newer is None or newer.fingerprint == keys.fingerprint:
-                raise
+                raise self._verdict(error, compact) from None
         return check(newer)
+
+    def _verdict(self, error: IQAuthError, compact: Compact) -> IQAuthError:
+        """A key that nobody knows, while the issuer cannot be asked for it, is no fault of the token's."""
+        undecided = error.reason == "kid" and compact.header.kid is not None
+        return (self._keyring.last_failure if undecided else None) or error
 
     def _remembered(self, digest: bytes | None) -> dict[str, Any] | None:
         """The claims of a token that was accepted within the minute, by the keys that are known still.

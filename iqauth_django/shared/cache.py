@@ -7,6 +7,7 @@ without a shared cache each process works alone, which costs the issuer a call a
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 import threading
 import time
@@ -116,4 +117,4 @@ def _put(cache: Any, name: str, value: Any, seconds: int) -> bool:
 
 def _whole(seconds: float) -> int:
     """Caches count whole seconds, and 0 would mean not at all."""
-    return max(1, round(seconds))
+    return max(1, math.ceil(seconds))

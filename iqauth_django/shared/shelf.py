@@ -27,8 +27,7 @@ class CacheShelf:
         entry = unseal(sealed, self._name) if isinstance(sealed, str) else None
         if not isinstance(entry, list) or len(entry) != 2 or not isinstance(entry[1], int | float):
             return None
-        # Another machine's clock may be ahead of this one's.
-        return entry[0], max(0.0, time.time() - entry[1])
+        return entry[0], time.time() - entry[1]
 
     def save(self, document: Any) -> None:
         self._cache.put(self._name, seal([document, time.time()], self._name), self._seconds)

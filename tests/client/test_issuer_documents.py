@@ -159,13 +159,19 @@ def test_an_issuer_that_hangs_occupies_one_thread_and_not_all(factory: TokenFact
         assert publisher.key_fetches == 2
 
 
-def test_outage_while_a_new_key_is_asked_for_is_a_refusal_and_no_error(factory: TokenFactory) -> None:
+def test_outage_while_a_new_key_is_asked_for_is_no_fault_of_the_token(factory: TokenFactory) -> None:
+    """Its key may be new: nobody is signed out for that, and nobody let in."""
     with Publisher(factory) as publisher:
         site = Site(publisher.url, factory).warm()
         publisher.faults[JWKS] = servers.status(500)
         site.clock.advance(30)
-        assert site.answer(factory.token({"kid": "unknown"})) == "token_invalid"
+        for _ in range(3):
+            assert site.answer(factory.token({"kid": "unknown"})) == "jwks_unavailable"
+        assert publisher.key_fetches == 2, "once for all of them"
         assert site.answer(factory.token()) == "accepted"
+        publisher.faults.clear()
+        site.clock.advance(30)
+        assert site.answer(factory.token({"kid": "unknown"})) == "token_invalid"
 
 
 def test_id_tokens_get_the_same_second_chance(factory: TokenFactory) -> None:
