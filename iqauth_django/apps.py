@@ -1,4 +1,6 @@
 from django.apps import AppConfig
+from django.conf import settings
+from django.db.models.signals import post_save
 from django.utils.translation import gettext_lazy as _
 
 
@@ -9,7 +11,10 @@ class IQAuthConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks, logs
+        from . import backends, checks, logs
 
+        post_save.connect(
+            backends.end_sessions_of_inactive, sender=settings.AUTH_USER_MODEL, dispatch_uid="iqauth_django.inactive"
+        )
         checks.register()
         logs.redact_access_logs()

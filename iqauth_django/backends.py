@@ -7,6 +7,7 @@ new, changed, or claimed at another issuer.
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -17,6 +18,8 @@ from django.utils.functional import SimpleLazyObject
 
 from . import conf
 from .protocol.claims import Auth, claim_at
+from .protocol.errors import IQAuthError
+from .revocation import end_sessions
 from .session.request_session import RequestSession
 
 
@@ -102,6 +105,24 @@ def linked_user(auth: Auth) -> AbstractBaseUser:
             setattr(user, field, value)
         user.save(update_fields=changed)
     return user
+
+
+def end_sessions_of_inactive(instance: Any, raw: bool = False, **kwargs: Any) -> None:
+    """A linked user who is made inactive in Django is out on every worker, as if the issuer had ended the sessions.
+
+    Receives ``post_save`` of the user model. ``QuerySet.update`` sends no signal: then call ``end_sessions``.
+    """
+    if raw or getattr(instance, "is_active", True) or instance.pk is None:
+        return
+    try:
+        options = conf.get_options()
+    except IQAuthError:  # not set up: nobody is signed in through an issuer
+        return
+    from .models import Identity
+
+    if options.user_mode == "linked":
+        for identity in Identity.objects.filter(user_id=instance.pk, issuer=options.issuer):
+            transaction.on_commit(partial(end_sessions, subject=identity.subject))
 
 
 def _find(auth: Auth) -> Any:

@@ -27,8 +27,9 @@ def end_sessions(*, subject: str | None = None, session_id: str | None = None) -
     """
     if (subject is None) == (session_id is None):
         raise TypeError("end_sessions() takes a subject or a session_id, one of them.")
-    now = conf.get_client().now()
-    taken = record(subject=subject, session_id=session_id, issued_until=now)
+    client = conf.get_client()
+    until = client.now() + client.options.clock_tolerance  # the issuer's clock may be ahead
+    taken = record(subject=subject, session_id=session_id, issued_until=until)
     announce(subject=subject, session_id=session_id, reason="end_sessions")
     return taken
 

@@ -90,12 +90,20 @@ def _end_here(client: IQAuth, credentials: Credentials, auth: Auth | None) -> No
         return
     session_id = claims.get("sid")
     if isinstance(session_id, str) and session_id:
-        revocation.end_session(session_id, issued_until=_until(client, claims))
+        revocation.end_session(session_id, issued_until=_until(client, claims), seconds=_lifetime(claims))
     elif auth is not None:
         revocation.end_token(claims, token.reveal())
 
 
 def _until(client: IQAuth, claims: Mapping[str, Any]) -> float:
-    """Tokens up to now are meant, and this one, should the issuer's clock be ahead of ours."""
-    issued_at = claims.get("iat")
-    return max(client.now(), issued_at) if isinstance(issued_at, int | float) else client.now()
+    """Tokens up to now are meant, and this one in any case: the issuer's clock may be ahead of ours."""
+    now, issued_at = client.now() + client.options.clock_tolerance, claims.get("iat")
+    return max(now, issued_at) if isinstance(issued_at, int | float) else now
+
+
+def _lifetime(claims: Mapping[str, Any]) -> float | None:
+    """How long the tokens of this session live, in seconds, with room for two clocks; None when nobody says."""
+    issued_at, ends_at = claims.get("iat"), claims.get("exp")
+    if not isinstance(issued_at, int | float) or not isinstance(ends_at, int | float):
+        return None
+    return max(0.0, ends_at - issued_at) + 600

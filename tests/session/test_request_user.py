@@ -9,9 +9,11 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends.db import SessionStore
+from django.db import transaction
 from django.db.models.signals import post_init
 from django.test import Client
 
+from iqauth_django import conf
 from iqauth_django.backends import linked_user
 from iqauth_django.models import Identity
 from iqauth_django.protocol.claims import Auth, auth_from_claims
@@ -141,6 +143,31 @@ def test_an_inactive_user_is_nobody(path: str, guest: Visitor) -> None:
     assert guest.fetch(path).json()["user"] == "AnonymousUser"
     User.objects.filter(pk=user.pk).update(is_active=True)
     assert guest.fetch(path).json()["user"] == user.username
+
+
+@pytest.mark.django_db(transaction=True)
+def test_made_inactive_in_django_one_is_out_everywhere(guest: Visitor, another_visitor: Callable[[], Visitor]) -> None:
+    """As the admin does it: by saving the user."""
+    user, other = user_of(signed_in(guest)), signed_in(another_visitor(), "member")
+    user.first_name = "Still"
+    user.save()
+    assert guest.fetch("/api/data").status_code == 200
+    user.is_active = False
+    user.save()
+    conf.reset()  # the next request is served by another process
+    refused = guest.fetch("/api/data")
+    assert (refused.status_code, refused.json()["code"]) == (401, "SESSION_REVOKED")
+    assert other.fetch("/api/data").status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_change_that_was_rolled_back_ends_nothing(guest: Visitor) -> None:
+    user = user_of(signed_in(guest))
+    user.is_active = False
+    with transaction.atomic():
+        user.save()
+        transaction.set_rollback(True)
+    assert guest.fetch("/api/data").status_code == 200
 
 
 def with_django_login(visitor: Visitor, user: User) -> Visitor:
