@@ -24,7 +24,12 @@ class Ledger:
         self.presented: Counter[str] = Counter()
         """How often each token (hashed) reached the issuer's work, whatever came of it."""
         self.rotated_at: dict[str, float] = {}
-        """When each was rotated, by this machine's monotonic clock."""
+        """When each was rotated, in seconds since 1970."""
+
+    def clear(self) -> None:
+        with self._lock:
+            self.presented.clear()
+            self.rotated_at.clear()
 
     def redemptions(self) -> int:
         with self._lock:
@@ -41,7 +46,7 @@ class Ledger:
 
     def _note_rotated(self, token: str) -> None:
         with self._lock:
-            self.rotated_at[fingerprint(token) or ""] = time.monotonic()
+            self.rotated_at[fingerprint(token) or ""] = time.time()
 
 
 @contextlib.contextmanager

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,8 +28,13 @@ class Request:
     headers: dict[str, str] = field(default_factory=lambda: dict(DOCUMENT), repr=False)
     witness: str = ""
 
-    def encoded(self, host: str) -> bytes:
-        lines = [f"{self.method} {self.path} HTTP/1.1", f"Host: {host}", "Connection: close", "Content-Length: 0"]
+    def encoded(self, address: tuple[str, int]) -> bytes:
+        lines = [
+            f"{self.method} {self.path} HTTP/1.1",
+            "Host: {}:{}".format(*address),
+            "Connection: close",
+            "Content-Length: 0",
+        ]
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
         if self.jar:
             lines.append("Cookie: " + "; ".join(f"{name}={value}" for name, value in self.jar.items()))
@@ -93,6 +100,13 @@ def fetch_all(
     return asyncio.run(afetch_all(address, requests, seconds=seconds, apart=apart))
 
 
+@contextlib.contextmanager
+def under_way(address: tuple[str, int], requests: Sequence[Request]) -> Iterator[Future[list[Answer]]]:
+    """Requests that are waiting for their answers while the block lasts; leaving it waits for them."""
+    with ThreadPoolExecutor(1) as thread:
+        yield thread.submit(fetch_all, address, requests)
+
+
 def fetch(address: tuple[str, int], request: Request, *, seconds: float = SECONDS) -> Answer:
     return fetch_all(address, [request], seconds=seconds)[0]
 
@@ -114,7 +128,7 @@ async def afetch(address: tuple[str, int], request: Request, *, seconds: float =
     try:
         async with asyncio.timeout(seconds):
             reader, writer = await asyncio.open_connection(*address)
-            writer.write(request.encoded(address[0]))
+            writer.write(request.encoded(address))
             raw = await reader.read(-1)
     except (OSError, TimeoutError):
         pass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Self
 
 from iqauth_django.testing import TestIssuer
 from tests.browser import DOCUMENT, FETCH, REFRESH, SIGN_OUT
@@ -17,16 +17,21 @@ _names = itertools.count(1)
 
 
 class Person:
-    """Signed in by ``issuer`` with a session of their own; ``exp_in`` is when the access token ends (seconds)."""
+    """Holds ``jar`` as a browser does; ``sub`` is whose session that is."""
 
-    def __init__(self, issuer: TestIssuer, user: str = "admin", *, exp_in: float | None = None, **claims: Any) -> None:
-        access, refresh = tokens(issuer, user, **claims)
-        if exp_in is not None:
-            access = issuer.mint_token(user=user, exp_in=exp_in, **claims)
-        self.sub = f"usr_{user}"
+    def __init__(self, sub: str, access: str, refresh: str) -> None:
+        self.sub = sub
         self.jar = {"iqauth_at": access, "iqauth_rt": refresh}
         self.seen = set(self.jar.values())
         """Every token this browser ever held: none of them may be read anywhere."""
+
+    @classmethod
+    def signed_in(cls, issuer: TestIssuer, user: str = "admin", *, exp_in: float | None = None) -> Self:
+        """With a new session; ``exp_in`` seconds from now its access token ends (negative: it has ended)."""
+        access, refresh = tokens(issuer, user)
+        if exp_in is not None:
+            access = issuer.mint_token(user=user, exp_in=exp_in)
+        return cls(f"usr_{user}", access, refresh)
 
     def page(self, path: str, *, witness: bool = False) -> Request:
         name = f"{self.sub}-{next(_names)}" if witness else ""

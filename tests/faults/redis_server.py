@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 
@@ -64,6 +65,27 @@ class RedisServer:
         with self._client() as client:
             names = sorted(client.scan_iter())
             return "\n".join(f"{name!r} {client.get(name)!r}" for name in names)
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[list[tuple[float, str]]]:
+        """Every command as it is executed: when (seconds since 1970, as Redis has it) and what."""
+        commands: list[tuple[float, str]] = []
+        with self._client() as client, client.monitor() as monitor:
+
+            def listen() -> None:
+                with contextlib.suppress(redis.RedisError, OSError, ValueError):
+                    while True:
+                        command = monitor.next_command()
+                        commands.append((command["time"], command["command"]))
+
+            monitor.connection._sock.settimeout(None)
+            thread = threading.Thread(target=listen, daemon=True)
+            thread.start()
+            try:
+                yield commands
+            finally:
+                monitor.connection._sock.shutdown(socket.SHUT_RDWR)
+                thread.join(5)
 
     def close(self) -> None:
         self.stop()

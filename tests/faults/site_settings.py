@@ -23,7 +23,7 @@ IQAUTH = json.loads(os.environ["FAULTS_IQAUTH"])
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
-        "NAME": ROOM / "site.sqlite3",
+        "NAME": f"file:{ROOM}/site.sqlite3" + os.environ.get("FAULTS_DATABASE", ""),
         "OPTIONS": json.loads(os.environ.get("FAULTS_DATABASE_OPTIONS", "{}")),
     }
 }

@@ -21,7 +21,7 @@ TOKEN = "/oidc/token"
 
 
 def storm(site: Site, issuer: TestIssuer, ledger: Ledger, what: str, many: int) -> None:
-    person = Person(issuer, exp_in=-60)
+    person = Person.signed_in(issuer, exp_in=-60)
     posts, old = issuer.count("POST", TOKEN), set(person.jar.values())
     issuer.fault(TOKEN, delay_after=0.3)  # the flight lasts long enough for the others to come
     answers = fetch_all(site.address, [person.page(site.page) for _ in range(many)])
