@@ -7,11 +7,14 @@
 3. A retired token was signed out, or replaced by a newer sign-in. Neither it nor a token that it came from is answered:
    a slow tab, or whoever has an old cookie, does not bring a session back.
 
+4. The seconds of a grace are those of a clock that does not jump, wherever a process of the same machine asks.
+
 Both stand in the shared cache and, for the days when that is down, in this process's memory.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +23,8 @@ from iqauth_django.client.iqauth import IQAuth
 from iqauth_django.protocol.errors import IQAuthError
 from iqauth_django.protocol.secret import Secret
 from iqauth_django.shared.sealing import seal, unseal
+
+from . import leadership
 
 _RETIRED_SECONDS = 600
 _WAITING_SECONDS = 2
@@ -94,13 +99,21 @@ def _generations(client: IQAuth, refresh_token: Secret) -> list[Rotated]:
 
 
 def _put(client: IQAuth, name: str, rotated: Rotated, seconds: float) -> None:
-    entry = [rotated.access_token.reveal(), rotated.refresh_token.reveal(), rotated.expires_in, client.now() + seconds]
+    until = [client.now() + seconds, leadership.machine(), time.monotonic() + seconds]
+    entry = [rotated.access_token.reveal(), rotated.refresh_token.reveal(), rotated.expires_in, until]
     conf.get_cache().put(name, seal(entry, name), seconds, here_too=True)
 
 
 def _get(client: IQAuth, name: str) -> Rotated | None:
     sealed = conf.get_cache().get(name)
     entry = unseal(sealed, name) if isinstance(sealed, str) else None
-    if not isinstance(entry, list) or len(entry) != 4 or entry[3] < client.now():
+    if not isinstance(entry, list) or len(entry) != 4 or _is_over(client, *entry[3]):
         return None
     return Rotated(Secret(entry[0]), Secret(entry[1]), entry[2])
+
+
+def _is_over(client: IQAuth, until: float, machine: str, monotonic: float) -> bool:
+    """By the monotonic clock, which all processes of one machine read alike; between machines by the time of day."""
+    if machine and machine == leadership.machine():
+        return monotonic < time.monotonic()
+    return until < client.now()

@@ -18,7 +18,7 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 def new_name() -> str:
     """A name for this process in this piece of work."""
-    return f"{secrets.token_hex(8)} {_machine()} {os.getpid()} {_begun_at(os.getpid())}"
+    return f"{secrets.token_hex(8)} {machine()} {os.getpid()} {_begun_at(os.getpid())}"
 
 
 def take(lock: str, me: str, seconds: float) -> bool:
@@ -49,13 +49,13 @@ def leave(lock: str, me: str) -> None:
 def is_dead(name: str) -> bool:
     """True when it is certain that the process of this name is gone."""
     parts = name.split(" ")
-    if len(parts) != 4 or not _machine() or parts[1] != _machine() or not parts[2].isdecimal():
+    if len(parts) != 4 or not machine() or parts[1] != machine() or not parts[2].isdecimal():
         return False
     return _begun_at(int(parts[2])) != parts[3]
 
 
 @cache
-def _machine() -> str:
+def machine() -> str:
     """This boot of this machine, and this container in it; empty where it cannot be told."""
     try:
         return f"{_BOOT.read_text().strip()}/{os.stat('/proc/self/ns/pid').st_ino}"

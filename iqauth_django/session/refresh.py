@@ -62,7 +62,8 @@ def rotate(client: IQAuth, refresh_token: Secret, access: Secret | None, came_at
     ``came_at`` is when the request came (seconds since 1970). Raises IQAuthError: terminal when the session is over.
     """
     flight = handover.key("flight", refresh_token)
-    rotated = _flights.run(flight, lambda: _rotate(client, refresh_token, access, came_at))
+    deadline = _deadline(client)
+    rotated = _flights.run(flight, lambda: _rotate(client, refresh_token, access, came_at, deadline))
     if _is_somebody_elses(client, rotated, access):
         _refuse(client, refresh_token, rotated)
     return rotated
@@ -71,7 +72,8 @@ def rotate(client: IQAuth, refresh_token: Secret, access: Secret | None, came_at
 async def arotate(client: IQAuth, refresh_token: Secret, access: Secret | None, came_at: float) -> Rotated:
     """``rotate`` for coroutines; waits without a thread."""
     flight = handover.key("flight", refresh_token)
-    rotated = await _flights.arun(flight, lambda: _rotate(client, refresh_token, access, came_at))
+    deadline = _deadline(client)  # from now on, and not from when a thread is free
+    rotated = await _flights.arun(flight, lambda: _rotate(client, refresh_token, access, came_at, deadline))
     if _is_somebody_elses(client, rotated, access):
         await offload(lambda: _refuse(client, refresh_token, rotated))
     return rotated
@@ -100,13 +102,16 @@ def _refuse(client: IQAuth, refresh_token: Secret, rotated: Rotated) -> NoReturn
     raise IQAuthError("subject_changed")
 
 
-def _rotate(client: IQAuth, refresh_token: Secret, access: Secret | None, came_at: float) -> Rotated:
-    deadline = time.monotonic() + client.options.http_deadline + _PATIENCE
+def _deadline(client: IQAuth) -> float:
+    return time.monotonic() + client.options.http_deadline + _PATIENCE
+
+
+def _rotate(client: IQAuth, refresh_token: Secret, access: Secret | None, came_at: float, deadline: float) -> Rotated:
     try:
         rotated = handover.successor(client, refresh_token)
         if rotated is None:
             _refuse_if_ended(client, refresh_token, access)
-            with shared_deadline(client.options.http_deadline):
+            with shared_deadline(min(client.options.http_deadline, deadline - time.monotonic())):
                 # Nothing is rotated that could not be looked at afterwards, and no lock is held for the looking.
                 client.keyring.keys()
                 client.endpoints()

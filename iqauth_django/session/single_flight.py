@@ -12,9 +12,12 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
-from iqauth_django.client import pool
+from iqauth_django.client.pool import Pool
 
 T = TypeVar("T")
+
+_pool = Pool(max_threads=64)
+"""A pool of its own: while the issuer hangs, neither keys nor anything else of the package's waits behind refreshes."""
 
 
 class SingleFlight(Generic[T]):
@@ -31,11 +34,11 @@ class SingleFlight(Generic[T]):
         return future.result()
 
     async def arun(self, key: str, work: Callable[[], T]) -> T:
-        """The same for a coroutine: the work itself runs on the package's own pool."""
+        """The same for a coroutine: the work itself runs on threads of the package's own."""
         future, leads = self._join(key)
         if leads:
             try:
-                pool.submit(lambda: self._fly(key, future, work))
+                _pool.submit(lambda: self._fly(key, future, work))
             except BaseException as error:  # the pool is full: whoever waits already has to be told too
                 self._land(key)
                 future.set_exception(error)

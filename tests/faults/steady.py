@@ -44,7 +44,7 @@ def stream(
     """The same with requests of another kind."""
     seen: list[Seen] = []
     over = threading.Event()
-    thread = threading.Thread(target=lambda: asyncio.run(_flow(site, people, rate, request, seen, over)))
+    thread = threading.Thread(target=lambda: asyncio.run(_flow(site, people, rate, request, seen=seen, over=over)))
     thread.start()
     try:
         yield seen
@@ -58,6 +58,7 @@ async def _flow(
     people: Sequence[Person],
     rate: float,
     request: Callable[[Person], Request],
+    *,
     seen: list[Seen],
     over: threading.Event,
 ) -> None:

@@ -1,8 +1,8 @@
 """F10: nothing of the issuer answers for ten minutes: no keys, no discovery, no refresh.
 
 The ten minutes are those of the defaults, JWKS_TTL 600 s and JWKS_COOLDOWN 30 s: twenty cooldowns and one lifetime of
-the keys. Here a cooldown is one second and the keys live four, so that twenty cooldowns are twenty seconds, in which the
-keys have outlived themselves five times over. Nobody's clock is touched.
+the keys. Here a cooldown is one second and the keys live four: twenty cooldowns are twenty seconds, in which the keys
+have outlived themselves five times over. Nobody's clock is touched.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ OUTAGES = {"503": {"status": 503}, "hangs": {"hang": 5.0}}
 
 @pytest.mark.parametrize(("server", "outage"), [("gunicorn", "503"), ("uvicorn", "hangs")])
 def test_F10_ten_minutes_without_an_issuer(
+    *,
     server: str,
     outage: str,
     start_site: Callable[..., Site],

@@ -28,6 +28,7 @@ RATE = 40.0
 
 @SERVERS
 def test_F09_with_overlap_nobody_notices(
+    *,
     server: str,
     workers: int,
     start_site: Callable[..., Site],
@@ -59,6 +60,7 @@ def test_F09_with_overlap_nobody_notices(
 
 @SERVERS
 def test_F09_without_overlap_a_navigation_refreshes(
+    *,
     server: str,
     workers: int,
     start_site: Callable[..., Site],

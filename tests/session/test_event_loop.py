@@ -14,6 +14,7 @@ from django.test import AsyncRequestFactory
 
 from iqauth_django.client import pool
 from iqauth_django.middleware import IQAuthMiddleware
+from iqauth_django.session import single_flight
 from iqauth_django.session.request_auth import IQAuthRequest
 from iqauth_django.testing import TestIssuer, create_test_issuer
 from tests import raw_asgi
@@ -45,6 +46,7 @@ def hops(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     watch(asyncio.base_events.BaseEventLoop, "run_in_executor")
     watch(ThreadPoolExecutor, "submit")
     watch(pool, "submit")
+    watch(single_flight._pool, "submit")
     return seen
 
 
