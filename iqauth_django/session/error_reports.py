@@ -58,5 +58,6 @@ def _is_ours(name: str) -> bool:
     if name.removeprefix(HOST_ONLY).startswith(PREFIX):
         return True
     options = conf.reading().options
-    names = ("iqauth_at", "iqauth_rt") if options is None else (options.access_cookie_name, options.refresh_cookie_name)
-    return any(belongs_to(name, base) for base in names)
+    if options is None:  # the settings are not in order, so nobody knows which are ours: all of them
+        return True
+    return any(belongs_to(name, base) for base in (options.access_cookie_name, options.refresh_cookie_name))
