@@ -120,6 +120,19 @@ def test_S11_a_clock_that_jumps_back_and_forth(guest: Visitor) -> None:
 
 
 @pytest.mark.parametrize("seconds", [-FIVE_MINUTES, FIVE_MINUTES])
+def test_S11_a_slow_tab_is_given_the_successor_whatever_the_clock_does(seconds: int, guest: Visitor) -> None:
+    """It jumps between two requests of one browser; how long ago the rotation was is no question to it."""
+    late = Visitor(guest.colour, guest.issuer)
+    late.jar = dict(signed_in(guest).jar)
+    assert guest.fetch(REFRESH, "POST").status_code == 200
+    before = posts(guest)
+    with clock_off_by(seconds):
+        assert late.fetch(REFRESH, "POST").status_code == 200
+    assert late.tokens == guest.tokens
+    assert posts(guest) == before
+
+
+@pytest.mark.parametrize("seconds", [-FIVE_MINUTES, FIVE_MINUTES])
 def test_S11_the_check_says_how_far_the_clocks_are_apart(seconds: int, guest: Visitor) -> None:
     with clock_off_by(seconds):
         said = found(deploy=True)["iqauth.E031"]
