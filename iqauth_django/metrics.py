@@ -21,7 +21,7 @@ _ROWS = (
     ("refresh", "Requests that needed new tokens: `ok`, or the code. Many share one rotation."),
     ("rotation", "Refresh tokens given to the issuer: `ok`, or the code."),
     ("revocation", "Refresh tokens ended at the issuer: `ok`, `not_offered`, `refused`, or why it was not reached."),
-    ("token_refused", "Access tokens that were presented and not accepted, by the check that refused."),
+    ("token_refused", "Access tokens that were not accepted, by the check that refused; `exp` is everyday."),
     ("backchannel_logout", "Logout tokens: `ok`, or the check that refused."),
     ("ended_sessions", "News of ended sessions that reached this process."),
     ("cache", "Calls into the shared cache that came to nothing: `error`, `timeout`."),

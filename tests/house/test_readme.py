@@ -12,6 +12,7 @@ from textwrap import dedent
 
 import pytest
 
+from iqauth_django.metrics import EVENTS
 from iqauth_django.protocol.errors import IQAuthError
 from iqauth_django.protocol.keys import PublishableKey
 from iqauth_django.protocol.options import Options, read_options
@@ -41,6 +42,11 @@ def test_every_python_block_compiles() -> None:
 def test_the_settings_table_equals_the_source() -> None:
     assert "| `PUBLISHABLE_KEY` |" in README
     assert settings_table.with_table(README) == README, "run: python workshop/settings_table.py"
+
+
+def test_the_table_of_counters_equals_the_source() -> None:
+    table = README.partition("| event | outcomes |\n|---|---|\n")[2].partition("\n\n")[0]
+    assert table == "\n".join(f"| `{event}` | {meaning} |" for event, meaning in EVENTS.items())
 
 
 @pytest.fixture
