@@ -51,27 +51,27 @@ def store(client: IQAuth, refresh_token: Secret, rotated: Rotated, leader: str) 
     grace = client.options.refresh_grace
     if rotated.refresh_token == refresh_token and rotated.expires_in is not None:
         grace = min(grace, rotated.expires_in)  # without rotation the next refresh asks with the same token
-    _put(client, key("brought", refresh_token, leader), rotated, _WAITING_SECONDS)
+    _put(key("brought", refresh_token, leader), rotated, _WAITING_SECONDS)
     if grace:
-        _put(client, key("successor", refresh_token), rotated, grace)
+        _put(key("successor", refresh_token), rotated, grace)
 
 
-def brought_by(client: IQAuth, refresh_token: Secret, leader: str) -> Rotated | None:
+def brought_by(refresh_token: Secret, leader: str) -> Rotated | None:
     """For those who waited for this leader."""
-    return _get(client, key("brought", refresh_token, leader))
+    return _get(key("brought", refresh_token, leader))
 
 
-def successor(client: IQAuth, refresh_token: Secret) -> Rotated | None:
+def successor(refresh_token: Secret) -> Rotated | None:
     """What to answer to whoever comes with this token; None says: ask the issuer. Raises ``session_retired``."""
-    generations = _generations(client, refresh_token)
+    generations = _generations(refresh_token)
     if is_retired(refresh_token) or any(is_retired(one.refresh_token) for one in generations):
         raise IQAuthError("session_retired")
     return generations[0] if len(generations) == 1 else None
 
 
-def retire(client: IQAuth, refresh_token: Secret) -> Secret:
+def retire(refresh_token: Secret) -> Secret:
     """End a token and its successors; returns the youngest, which is the one to revoke."""
-    tokens = [refresh_token, *(one.refresh_token for one in _generations(client, refresh_token))]
+    tokens = [refresh_token, *(one.refresh_token for one in _generations(refresh_token))]
     for token in tokens:
         # Marked before it is forgotten: a rotation that ends in between finds the mark.
         conf.get_cache().put(key("retired", token), 1, _RETIRED_SECONDS, here_too=True)
@@ -87,10 +87,10 @@ def discard(refresh_token: Secret) -> None:
     conf.get_cache().remove(key("successor", refresh_token))
 
 
-def _generations(client: IQAuth, refresh_token: Secret) -> list[Rotated]:
+def _generations(refresh_token: Secret) -> list[Rotated]:
     """The token's successor, that one's successor, and so on."""
     found: list[Rotated] = []
-    while len(found) < _MOST_GENERATIONS and (rotated := _get(client, key("successor", refresh_token))):
+    while len(found) < _MOST_GENERATIONS and (rotated := _get(key("successor", refresh_token))):
         found.append(rotated)
         if rotated.refresh_token == refresh_token:
             break
@@ -98,22 +98,21 @@ def _generations(client: IQAuth, refresh_token: Secret) -> list[Rotated]:
     return found
 
 
-def _put(client: IQAuth, name: str, rotated: Rotated, seconds: float) -> None:
-    until = [client.now() + seconds, leadership.machine(), time.monotonic() + seconds]
-    entry = [rotated.access_token.reveal(), rotated.refresh_token.reveal(), rotated.expires_in, until]
+def _put(name: str, rotated: Rotated, seconds: float) -> None:
+    pair = [rotated.access_token.reveal(), rotated.refresh_token.reveal(), rotated.expires_in]
+    entry = [*pair, leadership.machine(), time.monotonic() + seconds]
     conf.get_cache().put(name, seal(entry, name), seconds, here_too=True)
 
 
-def _get(client: IQAuth, name: str) -> Rotated | None:
+def _get(name: str) -> Rotated | None:
     sealed = conf.get_cache().get(name)
     entry = unseal(sealed, name) if isinstance(sealed, str) else None
-    if not isinstance(entry, list) or len(entry) != 4 or _is_over(client, *entry[3]):
+    if not isinstance(entry, list) or len(entry) != 5 or _is_over(*entry[3:]):
         return None
     return Rotated(Secret(entry[0]), Secret(entry[1]), entry[2])
 
 
-def _is_over(client: IQAuth, until: float, machine: str, monotonic: float) -> bool:
-    """By the monotonic clock, which all processes of one machine read alike; between machines by the time of day."""
-    if machine and machine == leadership.machine():
-        return monotonic < time.monotonic()
-    return until < client.now()
+def _is_over(machine: str, until: float) -> bool:
+    """By the monotonic clock, which all processes of one machine read alike. When another machine's entry ends is the
+    cache's to know: no two machines' clocks agree."""
+    return bool(machine) and machine == leadership.machine() and until < time.monotonic()

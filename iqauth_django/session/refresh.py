@@ -10,7 +10,8 @@ all hold the same token when it expires, so:
    REFRESH_GRACE seconds (handover).
 4. A sign-out or a newer sign-in retires the old token first. A rotation that ends after that gives its successor back
    to the issuer and answers nobody: a late answer never overwrites what is newer.
-5. A failure is shared with those who came before it was known, and with nobody who comes later.
+5. A failure is shared with those who came before it was known, and with nobody who comes later. Nor does anybody try
+   again whose access token still lives: the answer may have been lost on its way, and the token with it.
 6. TOKEN_INVALID three times, each time to a request that came after the one before had failed, is the end of a session
    (CONTRACT: failure classes): one of them alone may be a slow tab's.
 7. Nobody waits longer than HTTP_DEADLINE and half a second. A call to the issuer that could not end in time is not
@@ -55,25 +56,28 @@ _OUTAGE = frozenset({"network", "rate_limited", "jwks_unavailable", "jwks_fetch_
 _flights: SingleFlight[Rotated] = SingleFlight()
 
 
-def rotate(client: IQAuth, refresh_token: Secret, access: Secret | None, came_at: float) -> Rotated:
+def rotate(
+    client: IQAuth, refresh_token: Secret, access: Secret | None, came_at: float, *, ahead: bool = False
+) -> Rotated:
     """Rotate ``refresh_token``, or receive what somebody else's rotation gave.
 
     ``access`` is what stands beside it in the access cookie, if anything: the successor has to be of the same person.
-    ``came_at`` is when the request came (seconds since 1970). Raises IQAuthError: terminal when the session is over.
+    ``came_at`` is when the request came (seconds since 1970); ``ahead`` says that its access token lives, so that
+    nothing is urgent. Raises IQAuthError: terminal when the session is over.
     """
-    flight = handover.key("flight", refresh_token)
-    deadline = _deadline(client)
-    rotated = _flights.run(flight, lambda: _rotate(client, refresh_token, access, came_at, deadline))
+    flight = _Flight(client, refresh_token, access, came_at, ahead)
+    rotated = _flights.run(flight.key("flight"), lambda: _rotate(flight))
     if _is_somebody_elses(client, rotated, access):
         _refuse(client, refresh_token, rotated)
     return rotated
 
 
-async def arotate(client: IQAuth, refresh_token: Secret, access: Secret | None, came_at: float) -> Rotated:
+async def arotate(
+    client: IQAuth, refresh_token: Secret, access: Secret | None, came_at: float, *, ahead: bool = False
+) -> Rotated:
     """``rotate`` for coroutines; waits without a thread."""
-    flight = handover.key("flight", refresh_token)
-    deadline = _deadline(client)  # from now on, and not from when a thread is free
-    rotated = await _flights.arun(flight, lambda: _rotate(client, refresh_token, access, came_at, deadline))
+    flight = _Flight(client, refresh_token, access, came_at, ahead)
+    rotated = await _flights.arun(flight.key("flight"), lambda: _rotate(flight))
     if _is_somebody_elses(client, rotated, access):
         await offload(lambda: _refuse(client, refresh_token, rotated))
     return rotated
@@ -81,7 +85,7 @@ async def arotate(client: IQAuth, refresh_token: Secret, access: Secret | None, 
 
 def retire(client: IQAuth, refresh_token: Secret) -> None:
     """End a refresh token for good: it, its stored successors, and a rotation of it that is still under way."""
-    client.revoke(handover.retire(client, refresh_token))
+    client.revoke(handover.retire(refresh_token))
 
 
 def was_retired(refresh_token: Secret, rotated: Rotated) -> bool:
@@ -102,20 +106,19 @@ def _refuse(client: IQAuth, refresh_token: Secret, rotated: Rotated) -> NoReturn
     raise IQAuthError("subject_changed")
 
 
-def _deadline(client: IQAuth) -> float:
-    return time.monotonic() + client.options.http_deadline + _PATIENCE
-
-
-def _rotate(client: IQAuth, refresh_token: Secret, access: Secret | None, came_at: float, deadline: float) -> Rotated:
+def _rotate(flight: _Flight) -> Rotated:
+    client, refresh_token, access = flight.client, flight.refresh_token, flight.access
     try:
-        rotated = handover.successor(client, refresh_token)
+        rotated = handover.successor(refresh_token)
         if rotated is None:
             _refuse_if_ended(client, refresh_token, access)
-            with shared_deadline(min(client.options.http_deadline, deadline - time.monotonic())):
+            if flight.ahead:
+                _raise_shared_failure(flight)
+            with shared_deadline(min(client.options.http_deadline, flight.seconds_left())):
                 # Nothing is rotated that could not be looked at afterwards, and no lock is held for the looking.
                 client.keyring.keys()
                 client.endpoints()
-            rotated = _lead_or_follow(_Flight(client, refresh_token, access, came_at, deadline))
+            rotated = _lead_or_follow(flight)
     except IQAuthError as error:
         if handover.is_retired(refresh_token):  # then a refusal is no news about the session that replaced this one
             raise IQAuthError("session_retired") from error
@@ -144,12 +147,16 @@ class _Flight:
     refresh_token: Secret
     access: Secret | None
     came_at: float
-    deadline: float
+    ahead: bool
+    began_at: float = field(default_factory=time.monotonic)  # and not when a thread is free
     me: str = field(default_factory=leadership.new_name)
+
+    def key(self, purpose: str) -> str:
+        return handover.key(purpose, self.refresh_token)
 
     @property
     def lock(self) -> str:
-        return handover.key("lock", self.refresh_token)
+        return self.key("lock")
 
     @property
     def lasts(self) -> float:
@@ -162,7 +169,7 @@ class _Flight:
         return min(_LEAST_SECONDS, self.client.options.http_deadline / 2)
 
     def seconds_left(self) -> float:
-        return self.deadline - time.monotonic()
+        return self.began_at + self.client.options.http_deadline + _PATIENCE - time.monotonic()
 
 
 def _lead_or_follow(flight: _Flight) -> Rotated:
@@ -187,7 +194,7 @@ def _lead_or_follow(flight: _Flight) -> Rotated:
 def _lead(flight: _Flight, taken_at: float) -> Rotated:
     try:
         # Another leader may have finished between our look and our getting the lock.
-        rotated = handover.successor(flight.client, flight.refresh_token)
+        rotated = handover.successor(flight.refresh_token)
         if rotated is not None:
             return rotated
         _raise_shared_failure(flight)
@@ -205,26 +212,29 @@ def _call_issuer(flight: _Flight, taken_at: float) -> Rotated:
             return _rotate_upstream(flight)
     except IQAuthError as error:
         failure = [error.code, error.status, error.retry_after, time.time(), flight.me]
-        conf.get_cache().put(handover.key("failure", flight.refresh_token), failure, _FAILURE_SECONDS)
+        seconds = _FAILURE_SECONDS + flight.client.options.refresh_leeway
+        conf.get_cache().put(flight.key("failure"), failure, seconds)
         raise
 
 
 def _raise_shared_failure(flight: _Flight, leader: str | None = None) -> None:
-    """The last failure, to whoever came before it was known, or waited for the ``leader`` that met it."""
-    failed = conf.get_cache().get(handover.key("failure", flight.refresh_token))
-    if isinstance(failed, list) and len(failed) == 5 and (failed[3] >= flight.came_at or failed[4] == leader):
+    """The last failure, to whoever came before it was known, waited for the ``leader`` that met it, or has time."""
+    failed = conf.get_cache().get(flight.key("failure"))
+    if not isinstance(failed, list) or len(failed) != 5:
+        return
+    if flight.ahead or failed[3] >= flight.came_at or failed[4] == leader:
         raise IQAuthError(failed[0], status=failed[1], retry_after=failed[2], reason="shared_failure")
 
 
 def _follow(flight: _Flight, leader: str) -> Rotated | None:
     """Wait for what a leader brings. None: it is gone and brought nothing, and ``flight`` may lead."""
-    client, refresh_token = flight.client, flight.refresh_token
+    refresh_token = flight.refresh_token
     lock_is_over = time.monotonic() + flight.lasts
     while flight.seconds_left() > 0:
         now_leads = leadership.leader(flight.lock)
         if now_leads != leader:
             _raise_shared_failure(flight, leader)
-            outcome = handover.successor(client, refresh_token) or handover.brought_by(client, refresh_token, leader)
+            outcome = handover.successor(refresh_token) or handover.brought_by(refresh_token, leader)
             # The lock is gone before its time and nothing was brought: the cache was emptied, the leader is at work.
             if outcome is not None or now_leads is not None or time.monotonic() > lock_is_over:
                 return outcome

@@ -12,7 +12,7 @@ import logging
 import time
 from contextlib import suppress
 
-from django.http import HttpRequest
+from django.http import FileResponse, HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_cache_control, patch_vary_headers
 
@@ -116,7 +116,7 @@ class RequestSession:
         if self.waits_for_keys:
             self._adopt(authenticate(self._client, self.credentials))
         if self.refresh_is_due():
-            self.refresh()
+            self.refresh(ahead=self.auth is not None)
 
     async def asettle(self) -> None:
         if self.waits_for_keys:
@@ -125,20 +125,23 @@ class RequestSession:
             except IQAuthError as busy:  # the pool takes no more
                 self._adopt(Authentication(error=busy))
         if self.refresh_is_due():
-            await self.arefresh()
+            await self.arefresh(ahead=self.auth is not None)
 
-    def refresh(self) -> None:
-        """Rotate the refresh token now; afterwards ``auth`` or ``refresh_error`` holds the outcome."""
+    def refresh(self, *, ahead: bool = False) -> None:
+        """Rotate the refresh token now; afterwards ``auth`` or ``refresh_error`` holds the outcome.
+
+        ``ahead`` says that it has time: the access token still serves.
+        """
         token, access = self._to_rotate()
         try:
-            self._refreshed(rotate(self._client, token, access, self.came_at))
+            self._refreshed(rotate(self._client, token, access, self.came_at, ahead=ahead))
         except IQAuthError as error:
             self._refresh_failed(error)
 
-    async def arefresh(self) -> None:
+    async def arefresh(self, *, ahead: bool = False) -> None:
         token, access = self._to_rotate()
         try:
-            self._refreshed(await arotate(self._client, token, access, self.came_at))
+            self._refreshed(await arotate(self._client, token, access, self.came_at, ahead=ahead))
         except IQAuthError as error:
             self._refresh_failed(error)
 
@@ -227,7 +230,9 @@ class RequestSession:
             response["Cache-Control"] = "no-store"
         elif self.auth is not None and not response.has_header("Cache-Control"):
             patch_cache_control(response, private=True)
-        if self.was_read or self.auth is not None:
+        # A stream may ask who is there when its headers have left; a file does not.
+        may_read = response.streaming and not isinstance(response, FileResponse)
+        if self.was_read or self.auth is not None or may_read:
             patch_vary_headers(response, ("Cookie", "Authorization"))
 
 

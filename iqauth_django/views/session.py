@@ -52,10 +52,11 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         now = client.now()
         if is_prefetch(request):
             raise IQAuthError("prefetch_refused")
-        if targets.comes_from_callback(request):
+        guarded = targets.comes_from_callback(request)
+        if guarded:
             bounces.add(request, session.cookies, now)
             logger.error("callback_guarded: something on this site sends the callback to sign in; exempt our routes.")
-        if bounces.count(request, now) >= bounces.MOST:
+        if bounces.count(request, now) + guarded >= bounces.MOST:
             bounces.forget(request, session.cookies)
             raise IQAuthError("too_many_bounces")
         redirect_uri = targets.redirect_uri(request)

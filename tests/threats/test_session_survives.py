@@ -136,10 +136,11 @@ def test_S05_a_lost_answer_is_asked_for_once_and_the_living_token_serves(how: st
     signed_in(guest, exp_in=20)
     lost(guest, how)
     before, jar = posts(guest), session_jar(guest)
-    response = guest.navigate("/page")
-    assert (response.status_code, response.content) == (200, b"page of usr_admin")
-    assert set_cookies(response) == {}
-    assert session_jar(guest) == jar
+    for _ in range(3):
+        response = guest.navigate("/page")
+        assert (response.status_code, response.content) == (200, b"page of usr_admin")
+        assert set_cookies(response) == {}
+        assert session_jar(guest) == jar
     assert posts(guest) == before + 1
     assert guest.fetch("/api/data").status_code == 200
 
