@@ -84,10 +84,10 @@ def redeem_code(context: Context, state: State, code: str, app_id: str | None) -
     return row, grant
 
 
-def issue_refresh_token(context: Context, state: State, grant: Grant) -> str:
+def issue_refresh_token(context: Context, state: State, grant: Grant, predecessor: str | None = None) -> str:
     token = context.store.random.token("rt_")
     expires_at = context.now() + context.lifetimes.refresh_token
-    state.refresh_tokens[digest(token)] = RefreshToken(grant.id, expires_at)
+    state.refresh_tokens[digest(token)] = RefreshToken(grant.id, expires_at, predecessor=predecessor)
     return token
 
 
@@ -112,8 +112,8 @@ def rotate(context: Context, state: State, token: str, app_id: str) -> tuple[Gra
         return grant, _within_grace(context, state, row, grant, token)
     if now >= row.expires_at:
         raise invalid_grant("The refresh token has expired.")
-    successor = issue_refresh_token(context, state, grant)
-    _forget_predecessors(state, grant)
+    successor = issue_refresh_token(context, state, grant, digest(token))
+    _forget_predecessor(state, row)
     row.rotated_at = now
     if context.lifetimes.refresh_grace > 0:
         row.successor = seal(successor, purpose="refresh-grace", secret=token, random=context.store.random.bytes)
@@ -155,11 +155,11 @@ def _within_grace(context: Context, state: State, row: RefreshToken, grant: Gran
     raise invalid_grant("The refresh token was already used; its whole family is ended.", code="TOKEN_REVOKED")
 
 
-def _forget_predecessors(state: State, grant: Grant) -> None:
+def _forget_predecessor(state: State, row: RefreshToken) -> None:
     """A successor in use ends its predecessor's grace."""
-    for other in state.refresh_tokens.values():
-        if other.grant_id == grant.id:
-            other.successor = None
+    before = state.refresh_tokens.get(row.predecessor or "")
+    if before is not None:
+        before.successor = None
 
 
 def revocation_of(state: State, claims: Mapping[str, Any]) -> IQAuthError | None:

@@ -118,6 +118,8 @@ class RefreshToken:
     rotated_at: float | None = None
     successor: str | None = None
     """The successor, encrypted under this very token, for the grace; None when there is none to answer with."""
+    predecessor: str | None = None
+    """The table key of the token that this one came from."""
 
 
 @dataclass(slots=True)
