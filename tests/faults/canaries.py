@@ -166,11 +166,9 @@ def search_exception(canaries: Canaries, error: BaseException, what: str) -> Non
             where = f"{what}: {Path(frame.f_code.co_filename).name} {frame.f_code.co_name}"
             for name, value in frame.f_locals.items():
                 canaries.search("local variables", _shown(value), what=f"{where} {name}")
-    begins = _beyond_the_tests(error.__traceback__)
-    if begins is not None:
-        captured = traceback.TracebackException(type(error), error, begins, capture_locals=True)
-        captured.__context__ = captured.__cause__ = None  # walked above
-        canaries.search("tracebacks", "".join(captured.format()), what=what)
+        captured = traceback.TracebackException(type(one), one, one.__traceback__, capture_locals=True)
+        own_frames = [step for step in captured.stack if not _is_a_test(step.filename)]
+        canaries.search("tracebacks", "".join(traceback.StackSummary.from_list(own_frames).format()), what=what)
 
 
 def _shown(value: object) -> str:
@@ -185,20 +183,14 @@ def _shown(value: object) -> str:
 
 def _frames(step: TracebackType | None) -> Iterator[Any]:
     while step is not None:
-        if not _is_a_test(step):
+        if not _is_a_test(step.tb_frame.f_code.co_filename):
             yield step.tb_frame
         step = step.tb_next
 
 
-def _beyond_the_tests(step: TracebackType | None) -> TracebackType | None:
-    while step is not None and _is_a_test(step):
-        step = step.tb_next
-    return step
-
-
-def _is_a_test(step: TracebackType) -> bool:
-    name = step.tb_frame.f_code.co_filename
-    return name.startswith(_TESTS) and not name.endswith(_SITE)
+def _is_a_test(name: str) -> bool:
+    """The test's own functions, and Django's client that they send requests with, know what they send."""
+    return (name.startswith(_TESTS) and not name.endswith(_SITE)) or "/django/test/" in name
 
 
 # What is logged.

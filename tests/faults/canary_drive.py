@@ -103,7 +103,7 @@ class Drive:
         """Search the error that ``call`` raises."""
         try:
             call()
-        except Exception as error:
+        except BaseException as error:
             self.errors.append((what, error))
         else:
             raise AssertionError(f"{what} did not fail")

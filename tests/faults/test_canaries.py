@@ -16,8 +16,11 @@ from django.core.cache import caches
 from django.core.signals import got_request_exception
 from django.db import connection
 from django.utils.log import AdminEmailHandler
+from requests import PreparedRequest, Response
+from requests.adapters import BaseAdapter
 
 from iqauth_django import IQAuthError, conf, signals, verify
+from iqauth_django.client.transport import mount, unmount
 from iqauth_django.testing import TestIssuer
 from tests.browser import CALLBACK, ME, REFRESH, SIGN_OUT, Visitor
 from tests.sessions import tokens
@@ -224,6 +227,36 @@ def test_I02_tokens_that_are_refused(drive: Drive) -> None:
     assert drive.get(drive.visitor(), page, X_Token=good).status_code == 500
     issuer.clear_faults()
     finish(drive, "tokens")
+
+
+class Stop(BaseException):
+    """A worker or a task is told to stop in the middle of its work; nothing of ours catches that."""
+
+
+class Stops(BaseAdapter):
+    """The way to the issuer, while that happens."""
+
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
+        body, headers = request.body, dict(request.headers)  # as HTTP libraries hold them
+        raise Stop(f"after {len(body or '')} bytes and {len(headers)} headers")
+
+    def close(self) -> None:
+        pass
+
+
+def test_I02_workers_that_are_told_to_stop(drive: Drive) -> None:
+    visitor = drive.visitor()
+    answer = drive.begin(visitor)
+    assert drive.get(drive.visitor("admin"), "/page").status_code == 200
+    mount(drive.issuer.base_url + TOKEN, Stops())
+    try:
+        drive.keep("callback", lambda: drive.answer(visitor, answer))
+        for path, send in (("/plain", drive.get), (REFRESH, drive.post)):
+            drive.keep(path, functools.partial(send, drive.visitor("admin", exp_in=-60), path))
+    finally:
+        unmount(drive.issuer.base_url + TOKEN)
+    assert {type(error) for _, error in drive.errors} >= {Stop}
+    finish(drive, "workers that stop")
 
 
 def test_I02_logout_tokens_that_are_misused(drive: Drive) -> None:

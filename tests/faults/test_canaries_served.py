@@ -179,6 +179,18 @@ def finish(canaries: Canaries, what: str) -> None:
     assert not canaries.hits, "\n".join(sorted(set(canaries.hits))[:60])
 
 
+def _drive_while_redis_hangs(site: Site, issuer: TestIssuer, canaries: Canaries, redis_server: RedisServer) -> None:
+    access, refresh = issuer.mint_token(user="admin", exp_in=-60), tokens(issuer)[1]
+    canaries.add("access token", access)
+    browser = Browser(site, canaries, chunks.split(ACCESS, access) | chunks.split(RENEWAL, refresh))
+    redis_server.pause()
+    try:
+        assert browser.page(site.page).status_code == 200
+    finally:
+        redis_server.resume()
+    assert "cache_unavailable" in site.output()
+
+
 @pytest.fixture
 def canaries() -> Canaries:
     return Canaries()
@@ -188,7 +200,8 @@ def canaries() -> Canaries:
 def test_I02_what_servers_write_with_redis(
     server: str, issuer: TestIssuer, canaries: Canaries, redis_server: RedisServer
 ) -> None:
-    with driven(canaries, issuer, server=server, cache=redis_server.url):
+    with driven(canaries, issuer, server=server, cache=redis_server.url) as site:
+        _drive_while_redis_hangs(site, issuer, canaries, redis_server)
         entries = redis_server.content().splitlines()
         assert len(entries) > 3
         for entry in entries:
