@@ -6,8 +6,10 @@ import base64
 import contextlib
 import email
 import email.policy
+import pickle
 import sqlite3
 from collections.abc import Iterator
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -214,3 +216,19 @@ def test_I02_what_servers_write_with_the_database_cache(server: str, issuer: Tes
     with driven(canaries, issuer, server=server, cache="database"):
         pass
     finish(canaries, f"I2 {server}, database cache")
+
+
+def test_I02_what_stores_and_mails_hold_is_read(canaries: Canaries, tmp_path: Path) -> None:
+    """The control: a secret in the open is found however a cache or a mail writes it."""
+    secret = plant_text(canaries, "refresh token", "rt_a-token-that-lies-in-the-open-0123456789")
+    kept = pickle.dumps(["a value", secret])
+    assert canaries.find(repr(kept)), "as Redis holds it"
+    assert canaries.find(_decoded(base64.b64encode(kept).decode())), "as the database cache holds it"
+    for encoding in ("base64", "quoted-printable", "7bit"):
+        message = EmailMessage()
+        message["Subject"] = "an error"
+        message.set_content("nothing here")
+        message.add_alternative(f"<p>it is {secret}</p>", subtype="html", cte=encoding)
+        path = tmp_path / encoding
+        path.write_bytes(message.as_bytes() + b"\n" + b"-" * 79 + b"\n")
+        assert canaries.find(_mail_text(path)), encoding
