@@ -1,7 +1,8 @@
 """The one middleware: who is this, refresh when it is due, cookies and caching rules on the way out.
 
 Put it after ``AuthenticationMiddleware`` (it replaces ``request.user`` for whoever is signed in through the issuer) and
-before whatever asks who somebody is (``LoginRequiredMiddleware``).
+before whatever asks who somebody is (``LoginRequiredMiddleware``). What redirects to another host or scheme belongs
+above it: from here on, a request that brings the issuer's answer no longer shows it (session/answer.py).
 """
 
 from __future__ import annotations
