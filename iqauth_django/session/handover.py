@@ -64,7 +64,7 @@ def brought_by(refresh_token: Secret, leader: str) -> Rotated | None:
 def successor(refresh_token: Secret) -> Rotated | None:
     """What to answer to whoever comes with this token; None says: ask the issuer. Raises ``session_retired``."""
     generations = _generations(refresh_token)
-    if is_retired(refresh_token) or any(is_retired(one.refresh_token) for one in generations):
+    if is_retired(refresh_token, *(one.refresh_token for one in generations)):
         raise IQAuthError("session_retired")
     return generations[0] if len(generations) == 1 else None
 
@@ -79,8 +79,10 @@ def retire(refresh_token: Secret) -> Secret:
     return tokens[-1]
 
 
-def is_retired(refresh_token: Secret) -> bool:
-    return bool(conf.get_cache().get(key("retired", refresh_token)) == 1)
+def is_retired(*refresh_tokens: Secret) -> bool:
+    """True when one of them is; asked in one question."""
+    marks = conf.get_cache().get_many([key("retired", token) for token in refresh_tokens])
+    return 1 in marks.values()
 
 
 def discard(refresh_token: Secret) -> None:

@@ -90,7 +90,7 @@ def retire(client: IQAuth, refresh_token: Secret) -> None:
 
 def was_retired(refresh_token: Secret, rotated: Rotated) -> bool:
     """True when the session was signed out or replaced before ``rotated`` has reached a browser."""
-    return handover.is_retired(refresh_token) or handover.is_retired(rotated.refresh_token)
+    return handover.is_retired(refresh_token, rotated.refresh_token)
 
 
 def _is_somebody_elses(client: IQAuth, rotated: Rotated, access: Secret | None) -> bool:
