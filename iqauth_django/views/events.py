@@ -97,7 +97,7 @@ def _refusal(error: IQAuthError) -> HttpResponse:
         logger.warning("logout_token_refused: %s.", error.reason)
         body = {"error": "invalid_request", "error_description": "The logout token was not accepted."}
         return JsonResponse(body, status=400)
-    count("backchannel_logout", error.code)
+    count("backchannel_logout", error.code.lower())
     logger.warning("logout_token_unanswered: %s (%s); the issuer is asked to come again.", error.code, error.reason)
     body = {"error": "temporarily_unavailable", "error_description": "Try again with the same logout token."}
     response = JsonResponse(body, status=503)
