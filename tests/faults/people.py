@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Self
 
-from iqauth_django.testing import TestIssuer
-from tests.browser import DOCUMENT, FETCH, REFRESH, SIGN_OUT
+from iqauth_django.testing import TestIssuer, approve
+from tests.browser import DOCUMENT, FETCH, REFRESH, SIGN_IN, SIGN_OUT
 from tests.sessions import tokens
 
 from .load import Answer, Request, fetch
 from .site_processes import Site
 
 _SCRIPT = {**FETCH, "Sec-Fetch-Site": "same-origin"}
+USERS = ("owner", "admin", "member", "viewer")
+PAUSE = 0.25
+"""Seconds between one person's clicks."""
 _names = itertools.count(1)
 
 
@@ -62,3 +68,39 @@ class Person:
 
     def leave(self, site: Site) -> Answer:
         return self.keep(fetch(site.address, self.sign_out()))
+
+
+def at_the_callback(site: Site, issuer: TestIssuer) -> Request:
+    """A sign-in at the point where the issuer has sent the browser back: the request that is next."""
+    host, port = site.address
+    issuer.register_redirect_uri(f"http://{host}:{port}/api/iqauth/callback")
+    begun = fetch(site.address, Request(SIGN_IN))
+    assert begun.status == 302, begun
+    back = approve(begun.header("location") or "").removeprefix(f"http://{host}:{port}")
+    return Request(back, {name: value for name, value in begun.cookies.items() if value})
+
+
+@contextmanager
+def busy(site: Site, people: list[Person], pause: float = PAUSE) -> Iterator[list[Answer]]:
+    """Each person opens pages and refreshes, one thing after the other, until the block is left."""
+    answers: list[Answer] = []
+    over = threading.Event()
+
+    def live(person: Person) -> None:
+        while not over.wait(pause):
+            answers.append(person.visit(site))
+            answers.append(person.renew(site))
+
+    threads = [threading.Thread(target=live, args=(person,)) for person in people]
+    for thread in threads:
+        thread.start()
+    try:
+        yield answers
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def failures(answers: list[Answer]) -> list[Answer]:
+    return [answer for answer in answers if answer.status != 200]

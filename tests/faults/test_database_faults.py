@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from iqauth_django.testing import TestIssuer, approve
-from tests.browser import SIGN_IN
+from iqauth_django.testing import TestIssuer
 
 from . import invariants
 from .ledger import Ledger
 from .load import Answer, Request, fetch, fetch_all
-from .people import Person
+from .people import Person, at_the_callback
 from .redis_server import RedisServer
 from .site_processes import Site
 
@@ -39,17 +38,6 @@ def full(site: Site) -> None:
                 for number in range(10_000):
                     row = (f"filler-{size}-{number}", "x" * size, "2030-01-01")
                     filling.execute("INSERT INTO django_session VALUES (?, ?, ?)", row)
-
-
-def begin(site: Site, issuer: TestIssuer) -> tuple[Request, dict[str, str]]:
-    """A sign-in at the point where the issuer has sent the browser back: the callback, and the browser's jar."""
-    host, port = site.address
-    issuer.register_redirect_uri(f"http://{host}:{port}/api/iqauth/callback")
-    started = fetch(site.address, Request(SIGN_IN))
-    assert started.status == 302, started
-    jar = {name: value for name, value in started.cookies.items() if value}
-    back = approve(started.header("location") or "").removeprefix(f"http://{host}:{port}")
-    return Request(back, jar), jar
 
 
 def signs_in_half(answer: Answer) -> bool:
@@ -77,10 +65,10 @@ def test_F05_the_database_is_locked(
     cache: str, start_site: Callable[..., Site], issuer: TestIssuer, ledger: Ledger, redis_server: RedisServer
 ) -> None:
     with start_site(workers=2, cache=redis_server.url if cache == "redis" else cache) as site:
-        callback, _ = begin(site, issuer)
+        callback = at_the_callback(site, issuer)
         with locked(site):
             check_without_a_database(site, issuer, ledger, f"F5 locked, {cache} cache", callback)
-        callback, _ = begin(site, issuer)
+        callback = at_the_callback(site, issuer)
         assert signs_in_half(fetch(site.address, callback)), "it signs in again when the lock is gone"
 
 
@@ -88,7 +76,7 @@ def test_F05_the_database_is_read_only(
     start_site: Callable[..., Site], issuer: TestIssuer, ledger: Ledger, redis_server: RedisServer
 ) -> None:
     with start_site(workers=2, cache=redis_server.url, env={"FAULTS_DATABASE": "?mode=ro"}) as site:
-        callback, _ = begin(site, issuer)
+        callback = at_the_callback(site, issuer)
         check_without_a_database(site, issuer, ledger, "F5 read-only", callback)
         assert fetch(site.address, Request("/people")).json == {"people": 0}, "half a user was kept"
 
@@ -100,6 +88,6 @@ def test_F05_the_database_is_full(
     options = '{"init_command": "PRAGMA max_page_count = 1"}'
     where = redis_server.url if cache == "redis" else cache
     with start_site(workers=2, cache=where, env={"FAULTS_DATABASE_OPTIONS": options}) as site:
-        callback, _ = begin(site, issuer)
+        callback = at_the_callback(site, issuer)
         full(site)
         check_without_a_database(site, issuer, ledger, f"F5 full, {cache} cache", callback)
