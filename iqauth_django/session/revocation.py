@@ -52,11 +52,13 @@ def let_pass(claims: Mapping[str, Any], token: str) -> None:
     """Let a token through that a sign-in has just brought, although dated before its person's sessions were ended.
 
     Without this, whoever signs out everywhere and in again at once would be refused for as long as two clocks differ.
+    It then waits for REVOCATION_POLL: the browser's next request may go to a process that knows the ending alone.
     """
     ended = conf.get_ended_sessions()
     ended.catch_up(now=True)
     if ended.refuse(claims, token):
         ended.end([endings.let_pass(claims, token, float(claims["exp"]) + 300)])
+        ended.wait_until_heard()
 
 
 def passes(claims: Mapping[str, Any], token: str) -> bool:

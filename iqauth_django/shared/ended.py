@@ -93,6 +93,11 @@ class EndedSessions:
         taken = [self._write(shard) for shard in {_shard(entry[0]) for entry in entries}]
         return all(taken)
 
+    def wait_until_heard(self) -> None:
+        """Return when every other process has heard of what was added before, as far as its cache answers."""
+        if self._poll is not None:
+            time.sleep(self._poll + _SLACK)
+
     def watch(self, claims: Mapping[str, Any], token: str, ended: Callable[[], None]) -> Callable[[], None]:
         """Call ``ended`` (on a thread of ours, once) when the token's session ends; the answer stops that.
 

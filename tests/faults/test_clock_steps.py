@@ -5,15 +5,17 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from iqauth_django.testing import TestIssuer
+from iqauth_django.testing import TestIssuer, approve
+from tests.browser import SIGN_IN
 
 from . import invariants
 from .ledger import Ledger
-from .load import Answer, fetch_all
+from .load import Answer, Request, fetch, fetch_all
 from .people import Person
 from .redis_server import RedisServer
 from .site_processes import Site
@@ -135,3 +137,36 @@ def test_F13_what_was_signed_out_stays_so(
         assert gone.sub.encode() not in {answer.body for answer in answers}
         what = f"F13 ended sessions, clock {step:+.0f} s"
         invariants.check(site, answers, what=what, living=[living], ended=[gone])
+
+
+def test_F13_signed_out_everywhere_by_a_fast_clock(
+    stepped_site: Callable[..., tuple[Site, Clock]], issuer: TestIssuer, ledger: Ledger
+) -> None:
+    """Who ends all sessions while the clock is ten minutes ahead, and signs in again, stays signed in: also after the
+    first refresh, whose token is dated before that ending by the issuer's right clock."""
+    person = Person.signed_in(issuer, "member")
+    site, clock = stepped_site(workers=2)
+    with site:
+        clock.step(STEP)
+        everywhere = person.sign_out()
+        ended = person.keep(fetch(site.address, replace(everywhere, path=everywhere.path + "?everywhere=1")))
+        assert ended.json["data"] == {"everywhere": True}
+        clock.step(0)
+        again = sign_in(site, issuer, "member")
+        answers = [again.visit(site), again.renew(site), again.visit(site), again.renew(site)]
+        assert not any(answer.clears for answer in answers), "signed out by the refresh"
+        what = "F13 a new session after signing out everywhere on a fast clock"
+        invariants.check(site, answers, what=what, ledger=ledger, living=[again])
+
+
+def sign_in(site: Site, issuer: TestIssuer, user: str) -> Person:
+    """The whole dance, as a browser does it."""
+    host, port = site.address
+    issuer.register_redirect_uri(f"http://{host}:{port}/api/iqauth/callback")
+    started = fetch(site.address, Request(SIGN_IN))
+    jar = {name: value for name, value in started.cookies.items() if value}
+    back = approve(started.header("location") or "", user).removeprefix(f"http://{host}:{port}")
+    done = fetch(site.address, Request(back, jar))
+    assert done.status == 302, done.body[:500]
+    tokens = {name: value for name, value in done.cookies.items() if value}
+    return Person(f"usr_{user}", tokens["iqauth_at"], tokens["iqauth_rt"])
