@@ -7,6 +7,8 @@ may itself change something: a replayed code ends its tokens. What is read must 
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,13 +47,18 @@ class Store:
     def change(self) -> Iterator[State]:
         """Change the state; it is on disk, where there is one, when the block is left.
 
-        Raises ``IQAuthError("temporarily_unavailable")`` when it could not be written.
+        Raises ``IQAuthError("temporarily_unavailable")`` when it could not be written; then nothing has changed.
         """
         with self._lock:
+            before = None if self._save is None else _copied(self._state)
             try:
                 yield self._state
             finally:
-                self._keep()
+                try:
+                    self._keep()
+                except IQAuthError:
+                    self._state = before or self._state
+                    raise
 
     def replace(self, state: State) -> None:
         with self._lock:
@@ -70,6 +77,18 @@ class Store:
                 f"The issuer could not write its state file ({error.strerror}). Free disk space or change --state.",
                 reason="state_not_written",
             ) from error
+
+
+def _copied(state: State) -> State:
+    """A copy that goes as deep as a change does: every row is another object."""
+    copied = copy.copy(state)
+    for field in dataclasses.fields(state):
+        value = getattr(state, field.name)
+        if isinstance(value, dict):
+            setattr(copied, field.name, {key: copy.copy(row) for key, row in value.items()})
+        elif isinstance(value, list):
+            setattr(copied, field.name, list(value))
+    return copied
 
 
 def prune(state: State, now: float) -> None:

@@ -62,5 +62,17 @@ class IQAuthError(Exception):
         wanted = code.lower()
         return wanted in (self.code.lower(), self.category)
 
+    def again(self) -> IQAuthError:
+        """The same, as an object of its own: one that is raised in many threads mixes their traces."""
+        return IQAuthError(
+            self.code,
+            self.message,
+            reason=self.reason,
+            status=self.status,
+            hint=self.hint,
+            details=self.details,
+            retry_after=self.retry_after,
+        )
+
     def __repr__(self) -> str:
         return f"IQAuthError({self.code!r}, reason={self.reason!r})"

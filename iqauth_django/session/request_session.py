@@ -40,6 +40,7 @@ from .navigation import is_navigation, is_prefetch
 from .offload import offload
 from .refresh import arotate, rotate, was_retired
 from .targets import is_own_path
+from .warm_up import awarm_up
 
 logger = logging.getLogger("iqauth_django.session")
 
@@ -120,12 +121,22 @@ class RequestSession:
 
     async def asettle(self) -> None:
         if self.waits_for_keys:
-            try:
-                self._adopt(await offload(lambda: authenticate(self._client, self.credentials)))
-            except IQAuthError as busy:  # the pool takes no more
-                self._adopt(Authentication(error=busy))
+            self._adopt(await self._authenticate_after_warming_up())
         if self.refresh_is_due():
             await self.arefresh(ahead=self.auth is not None)
+
+    async def _authenticate_after_warming_up(self) -> Authentication:
+        unable = await awarm_up(self._client)
+        if unable is not None:
+            return Authentication(error=unable)
+        try:
+            return authenticate_warm(self._client, self.credentials)
+        except NeedsIssuer:  # for this one token: its key is not known
+            try:
+                return await offload(lambda: authenticate(self._client, self.credentials))
+            except IQAuthError as busy:
+                logger.warning("too_busy: a token waits for newer keys of the issuer, and too many others do.")
+                return Authentication(error=busy)
 
     def refresh(self, *, ahead: bool = False) -> None:
         """Rotate the refresh token now; afterwards ``auth`` or ``refresh_error`` holds the outcome.
