@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from .invariants import LIMIT, SLACK
 from .redis_server import RedisServer
 from .soak import Report, Terms, run
+
+WANTED = 100_000
 
 
 def nothing_lost(report: Report) -> None:
@@ -40,7 +43,11 @@ def test_F14_small_with_lost_answers(redis_server: RedisServer, tmp_path: Path) 
 
 @pytest.mark.soak
 def test_F14_soak(redis_server: RedisServer, tmp_path: Path) -> None:
-    report = run(Terms(requests=100_000, seconds=270), redis_server.url, tmp_path)
-    print(f"F14 soak: {report}")
+    """A hundred thousand, or what this machine can do in four and a half minutes: the line says which."""
+    report = run(Terms(requests=WANTED, seconds=270, most_tabs=8), redis_server.url, tmp_path)
+    short = "" if report.answered >= WANTED else f" ({WANTED} were wanted: this machine was too slow for them)"
+    print(f"F14 soak{short}: {report}")
     nothing_lost(report)
     assert report.doubles == 0
+    assert len(report.by_process) == Terms.workers
+    assert report.longest < LIMIT + SLACK, "N6"
