@@ -14,6 +14,7 @@ from pathlib import Path
 from iqauth_django import conf
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
+_DECLINED_SECONDS = 30
 
 
 def new_name() -> str:
@@ -44,6 +45,15 @@ def take_over(lock: str, dead: str, me: str, seconds: float) -> bool:
 def leave(lock: str, me: str) -> None:
     if leader(lock) == me:
         conf.get_cache().remove(lock)
+
+
+def decline(me: str) -> None:
+    """Say that ``me`` gives its lead back and has called nobody: whoever follows it may lead at once."""
+    conf.get_cache().put(conf.get_cache().key("declined", me), 1, _DECLINED_SECONDS)
+
+
+def has_declined(name: str) -> bool:
+    return bool(conf.get_cache().get(conf.get_cache().key("declined", name)) == 1)
 
 
 def is_dead(name: str) -> bool:

@@ -197,7 +197,11 @@ def _lead(flight: _Flight, taken_at: float) -> Rotated:
         rotated = handover.successor(flight.refresh_token)
         if rotated is not None:
             return rotated
-        _raise_shared_failure(flight)
+        try:
+            _raise_shared_failure(flight)
+        except IQAuthError:
+            leadership.decline(flight.me)  # who follows may have come after that failure
+            raise
         return _call_issuer(flight, taken_at)
     finally:
         leadership.leave(flight.lock, flight.me)
@@ -235,9 +239,11 @@ def _follow(flight: _Flight, leader: str) -> Rotated | None:
         if now_leads != leader:
             _raise_shared_failure(flight, leader)
             outcome = handover.successor(refresh_token) or handover.brought_by(refresh_token, leader)
-            # The lock is gone before its time and nothing was brought: the cache was emptied, the leader is at work.
-            if outcome is not None or now_leads is not None or time.monotonic() > lock_is_over:
+            if outcome is not None or now_leads is not None or leadership.has_declined(leader):
                 return outcome
+            # The lock is gone before its time and nothing was brought: the cache was emptied, the leader is at work.
+            if time.monotonic() > lock_is_over:
+                return None
         if leadership.is_dead(leader):
             logger.warning("refresh_leader_died: its process is gone; another one takes its place.")
             if leadership.take_over(flight.lock, leader, flight.me, flight.lasts):
