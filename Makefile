@@ -1,11 +1,12 @@
-# Six verbs. Each does its own set-up on a fresh machine, once; needed are a Python 3.11 or newer and a network to the package registry.
+# The verbs. Each does its own set-up on a fresh machine, once; needed are a Python 3.11 or newer and a network to the package registry.
 #
 #   make demo         a site and an issuer to sign in with, in your browser; Ctrl-C stops both
 #   make check-demo   the same round trip without a person, one line per hop
 #   make test         the test suite
 #   make lint         style, types, walls, room size
 #   make test-faults  real processes, Redis, database and issuer, and the plug pulled; prints its counts
-#   make soak         minutes of load with faults
+#   make soak         a hundred thousand refreshes with faults, in at most five minutes
+#   make soak-memory  a million tokens through one process
 #
 # PYTHON=…, VENV=… and PYTEST_ARGS=… may be given.
 
@@ -16,7 +17,7 @@ PYTEST_ARGS ?=
 bin := $(VENV)/bin
 pip := $(bin)/python -m pip --disable-pip-version-check --quiet --quiet install
 
-.PHONY: demo check-demo test test-faults soak lint
+.PHONY: demo check-demo test test-faults soak soak-memory lint
 
 demo: $(VENV)/installed-core
 	@$(bin)/python -m example_project.demo
@@ -32,7 +33,10 @@ test-faults: $(VENV)/installed-dev
 	$(bin)/python -m pytest -q -s -m faults $(PYTEST_ARGS) tests/faults
 
 soak: $(VENV)/installed-dev
-	$(bin)/python -m pytest -q -s -m soak $(PYTEST_ARGS) tests/faults
+	$(bin)/python -m pytest -q -s -m soak $(PYTEST_ARGS) tests/faults/test_soak.py
+
+soak-memory: $(VENV)/installed-dev
+	$(bin)/python -m pytest -q -s -m soak $(PYTEST_ARGS) tests/faults/test_memory_flat.py
 
 lint: $(VENV)/installed-dev
 	$(bin)/ruff check .

@@ -59,6 +59,7 @@ class IQAuth:
             issuer_origins=options.issuer_origins,
             ttl=options.jwks_ttl,
             max_stale=options.jwks_max_stale,
+            cooldown=options.jwks_cooldown,
             monotonic=monotonic,
             shelf=shelves("discovery") if shelves else None,
         )
