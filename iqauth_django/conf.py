@@ -32,6 +32,15 @@ class _Known:
     ended: EndedSessions | None = None
 
 
+def _renew_lock() -> None:
+    """A lock that another thread held when the process was forked is nobody's to give back."""
+    _Known.lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
 def reading() -> Reading:
     """What the settings come to, with everything that is wrong with them."""
     known = _Known.reading

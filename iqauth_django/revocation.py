@@ -45,7 +45,7 @@ def record(*, subject: str | None, session_id: str | None, issued_until: float) 
         return revocation.end_session(session_id, issued_until=issued_until, subject=subject)
     if subject is None:
         raise TypeError("There is neither a subject nor a session_id.")
-    return revocation.end_all(subject, issued_until=issued_until)
+    return revocation.end_all(subject, issued_until=issued_until, seconds=revocation.LONGEST_SESSION)
 
 
 def announce(*, subject: str | None, session_id: str | None = None, reason: str) -> None:

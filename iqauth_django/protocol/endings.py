@@ -3,7 +3,7 @@
 An ending names a session (``sid``) or a person (``sub``) and a time: tokens issued up to then are refused, younger ones
 are not. So a person who signs in again is let in, and so is one whose issuer gives the same ``sid`` to the new session.
 A token without ``sid`` is ended by its own name. A token that came of a sign-in completed after an ending, and yet is
-dated before it (two clocks never agree), is let pass by name.
+dated before it (two clocks never agree), is let pass by name: until the next ending, which is always a later one.
 
 Everything is kept as hashes: a copy of this tells nobody who was signed out. Entries only ever grow and expire, so two
 lists are joined by taking the later of each time, in any order and any number of times.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 Entry = tuple[str, float, float]
@@ -21,6 +21,7 @@ Entry = tuple[str, float, float]
 
 
 _WITHOUT_SID = "sub without sid"
+_KINDS = ("sid", "sub", _WITHOUT_SID)
 
 
 class Endings:
@@ -67,18 +68,40 @@ class Endings:
         name = _name(claims, token)
         if digest_of("token", name) in entries:
             return True
+        return any(self._passed(kind, name) < until for kind, until in self._against(claims))
+
+    def passes_for(self, claims: Mapping[str, Any], token: str, until: float) -> list[Entry]:
+        """What lets a token through although it is refused; it holds until the next ending."""
+        name = _name(claims, token)
+        return [(digest_of(f"pass {kind}", name), issued, until) for kind, issued in self._against(claims)]
+
+    def lets_pass(self, claims: Mapping[str, Any], token: str) -> bool:
+        """True for a token that was let through, and not ended since."""
+        name = _name(claims, token)
+        passed = any(self._passed(kind, name) > -math.inf for kind in _KINDS)
+        return passed and not self.refuse(claims, token)
+
+    def may_refuse(self, claims: Mapping[str, Any]) -> bool:
+        """True when a session or all sessions of that name ended at any time, be this token ever so young."""
+        return any(True for _ in self._against({**claims, "iat": -math.inf}))
+
+    def issued_until(self, digest: str) -> float:
+        """Up to when tokens are refused for that entry; minus infinity when there is none."""
+        entry = self._entries.get(digest)
+        return -math.inf if entry is None else entry[0]
+
+    def _against(self, claims: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+        """The endings that speak against these claims: kind, and up to when tokens are refused."""
         issued_at = claims.get("iat")
         if not isinstance(issued_at, int | float):
             issued_at = -math.inf
         for kind in ("sid", "sub") if isinstance(claims.get("sid"), str) else ("sub", _WITHOUT_SID):
-            entry = entries.get(digest_of(kind, str(claims.get(kind[:3]))))
-            if entry is not None and issued_at <= entry[0]:
-                return not self.lets_pass(claims, token)
-        return False
+            until = self.issued_until(digest_of(kind, str(claims.get(kind[:3]))))
+            if issued_at <= until and until > -math.inf:
+                yield kind, until
 
-    def lets_pass(self, claims: Mapping[str, Any], token: str) -> bool:
-        """True for a token that a sign-in brought after its person's sessions were ended."""
-        return digest_of("pass", _name(claims, token)) in self._entries
+    def _passed(self, kind: str, name: str) -> float:
+        return self.issued_until(digest_of(f"pass {kind}", name))
 
 
 def session(session_id: str, issued_until: float, until: float) -> Entry:
@@ -96,10 +119,6 @@ def subject_without_session(sub: str, issued_until: float, until: float) -> Entr
 
 def token(claims: Mapping[str, Any], text: str, until: float) -> Entry:
     return digest_of("token", _name(claims, text)), 0.0, until
-
-
-def let_pass(claims: Mapping[str, Any], text: str, until: float) -> Entry:
-    return digest_of("pass", _name(claims, text)), 0.0, until
 
 
 def digest_of(kind: str, value: str) -> str:

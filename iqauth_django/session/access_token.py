@@ -92,11 +92,12 @@ def verify_warm(client: IQAuth, token: str, carrier: Carrier) -> dict[str, Any]:
     return claims
 
 
-def verify(client: IQAuth, token: str, carrier: Carrier) -> dict[str, Any]:
-    """The claims of what was presented; may wait for the issuer's keys."""
+def verify(client: IQAuth, token: str, carrier: Carrier, *, ended: bool = True) -> dict[str, Any]:
+    """The claims of what was presented; may wait for the issuer's keys. Without ``ended`` its session may be over."""
     claims = _opened(client, token) if _is_record(client, token, carrier) else client.tokens.verify(token)
     revocation.catch_up()
-    revocation.check(claims, token)
+    if ended:
+        revocation.check(claims, token)
     return claims
 
 
@@ -108,11 +109,21 @@ def verify_new(client: IQAuth, token: str) -> dict[str, Any]:
 
 
 def verify_successor(client: IQAuth, token: str, predecessor: Secret | None) -> dict[str, Any]:
-    """``verify`` for what a refresh brought: if what stood in the access cookie was let through, so is this."""
+    """``verify`` for what a refresh brought. It begins no session: it goes on as what stood in the access cookie did.
+
+    If that was let through, so is this. If nothing shows any more when its session began, then a session that has ended
+    stays so, however young its token is.
+    """
+    claims = verify(client, token, "cookie", ended=False)
     known = known_claims(client, predecessor)
-    if known is not None and predecessor is not None and revocation.passes(known, predecessor.reveal()):
-        return verify_new(client, token)
-    return verify(client, token, "cookie")
+    if known is None or predecessor is None:
+        if revocation.may_be_ended(claims):
+            raise IQAuthError("SESSION_REVOKED")
+        return claims
+    if revocation.passes(known, predecessor.reveal()):
+        revocation.let_pass(claims, token)
+    revocation.check(claims, token)
+    return claims
 
 
 def is_ended(client: IQAuth, content: Secret | None) -> bool:

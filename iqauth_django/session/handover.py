@@ -22,11 +22,11 @@ from iqauth_django import conf
 from iqauth_django.client.iqauth import IQAuth
 from iqauth_django.protocol.errors import IQAuthError
 from iqauth_django.protocol.secret import Secret
-from iqauth_django.shared.sealing import seal, unseal
 
 from . import leadership
 
 _RETIRED_SECONDS = 600
+_STRANGERS_SECONDS = 10
 _WAITING_SECONDS = 2
 _MOST_GENERATIONS = 8
 
@@ -69,19 +69,25 @@ def successor(refresh_token: Secret) -> Rotated | None:
     return generations[0] if len(generations) == 1 else None
 
 
-def retire(refresh_token: Secret) -> Secret:
-    """End a token and its successors; returns the youngest, which is the one to revoke."""
+def retire(refresh_token: Secret, *, is_ours: bool = True) -> Secret:
+    """End a token and its successors; returns the youngest, which is the one to revoke.
+
+    Anybody can come with a text that is no token. Unless it is known to be one (``is_ours``), or has a successor, or is
+    being rotated, the mark is soon gone: what strangers send must not fill the cache.
+    """
     tokens = [refresh_token, *(one.refresh_token for one in _generations(refresh_token))]
+    is_ours = is_ours or len(tokens) > 1 or leadership.leader(key("lock", refresh_token)) is not None
+    seconds = _RETIRED_SECONDS if is_ours else _STRANGERS_SECONDS
     for token in tokens:
         # Marked before it is forgotten: a rotation that ends in between finds the mark.
-        conf.get_cache().put(key("retired", token), 1, _RETIRED_SECONDS, here_too=True)
+        conf.get_cache().put_sealed(key("retired", token), 1, seconds, here_too=True)
         discard(token)
     return tokens[-1]
 
 
 def is_retired(*refresh_tokens: Secret) -> bool:
     """True when one of them is; asked in one question."""
-    marks = conf.get_cache().get_many([key("retired", token) for token in refresh_tokens])
+    marks = conf.get_cache().get_many_sealed([key("retired", token) for token in refresh_tokens])
     return 1 in marks.values()
 
 
@@ -103,12 +109,11 @@ def _generations(refresh_token: Secret) -> list[Rotated]:
 def _put(name: str, rotated: Rotated, seconds: float) -> None:
     pair = [rotated.access_token.reveal(), rotated.refresh_token.reveal(), rotated.expires_in]
     entry = [*pair, leadership.machine(), time.monotonic() + seconds]
-    conf.get_cache().put(name, seal(entry, name), seconds, here_too=True)
+    conf.get_cache().put_sealed(name, entry, seconds, here_too=True)
 
 
 def _get(name: str) -> Rotated | None:
-    sealed = conf.get_cache().get(name)
-    entry = unseal(sealed, name) if isinstance(sealed, str) else None
+    entry = conf.get_cache().get_sealed(name)
     if not isinstance(entry, list) or len(entry) != 5 or _is_over(*entry[3:]):
         return None
     return Rotated(Secret(entry[0]), Secret(entry[1]), entry[2])

@@ -23,7 +23,7 @@ def new_name() -> str:
 
 
 def take(lock: str, me: str, seconds: float) -> bool:
-    """True when ``me`` leads now. Also when nobody can know: ``is_led_by`` tells the two apart."""
+    """True when ``me`` leads now. Also when nobody can know: ``leader`` tells the two apart."""
     return conf.get_cache().add(lock, me, seconds)
 
 
@@ -39,7 +39,7 @@ def take_over(lock: str, dead: str, me: str, seconds: float) -> bool:
     if leader(lock) != dead:  # its lock was over meanwhile, and may be somebody's by now
         return False
     conf.get_cache().put(lock, me, seconds)
-    return True
+    return leader(lock) == me
 
 
 def leave(lock: str, me: str) -> None:
@@ -61,7 +61,14 @@ def is_dead(name: str) -> bool:
     parts = name.split(" ")
     if len(parts) != 4 or not machine() or parts[1] != machine() or not parts[2].isdecimal():
         return False
-    return _begun_at(int(parts[2])) != parts[3]
+    try:
+        os.kill(int(parts[2]), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # it lives, as somebody else's
+        return False
+    begun_at = _begun_at(int(parts[2]))
+    return begun_at not in ("", parts[3])
 
 
 @cache
@@ -74,10 +81,13 @@ def machine() -> str:
 
 
 def _begun_at(pid: int) -> str:
-    """When the process began, in the kernel's ticks: a process id is used again, this together with it is not."""
+    """When the process began, in the kernel's ticks: a process id is used again, this together with it is not.
+
+    Empty where processes do not see each other (``hidepid``).
+    """
     try:
         # The command's name may hold anything, also spaces; it ends at the last parenthesis (proc_pid_stat(5)).
         fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
         return "dead" if fields[0] in "ZX" else fields[19]
     except (OSError, IndexError):
-        return "dead"
+        return ""

@@ -13,7 +13,7 @@ all hold the same token when it expires, so:
 5. A failure is shared with those who came before it was known, and with nobody who comes later. Nor does anybody try
    again whose access token still lives: the answer may have been lost on its way, and the token with it.
 6. TOKEN_INVALID three times, each time to a request that came after the one before had failed, is the end of a session
-   (CONTRACT: failure classes): one of them alone may be a slow tab's.
+   (strikes): one of them alone may be a slow tab's.
 7. Nobody waits longer than HTTP_DEADLINE and half a second. A call to the issuer that could not end in time is not
    begun: an answer that comes when nobody listens any more is a lost session.
 
@@ -36,7 +36,7 @@ from iqauth_django.protocol.errors import IQAuthError
 from iqauth_django.protocol.secret import Secret
 from iqauth_django.protocol.token_answer import TokenSet
 
-from . import access_token, handover, leadership
+from . import access_token, handover, leadership, strikes
 from .cookies import check_size
 from .handover import Rotated
 from .offload import offload
@@ -49,8 +49,6 @@ _PATIENCE = 0.5  # beyond HTTP_DEADLINE
 _LEAST_SECONDS = 2.0
 _FAILURE_SECONDS = 10
 _LOOKS = 5
-_STRIKES = 3
-_STRIKES_SECONDS = 3600
 _OUTAGE = frozenset({"network", "rate_limited", "jwks_unavailable", "jwks_fetch_failed"})
 
 _flights: SingleFlight[Rotated] = SingleFlight()
@@ -83,9 +81,12 @@ async def arotate(
     return rotated
 
 
-def retire(client: IQAuth, refresh_token: Secret) -> None:
-    """End a refresh token for good: it, its stored successors, and a rotation of it that is still under way."""
-    client.revoke(handover.retire(refresh_token))
+def retire(client: IQAuth, refresh_token: Secret, *, is_ours: bool = True) -> None:
+    """End a refresh token for good: it, its stored successors, and a rotation of it that is still under way.
+
+    ``is_ours`` is False when nothing beside it shows that it is a session's at all.
+    """
+    client.revoke(handover.retire(refresh_token, is_ours=is_ours))
 
 
 def was_retired(refresh_token: Secret, rotated: Rotated) -> bool:
@@ -217,13 +218,13 @@ def _call_issuer(flight: _Flight, taken_at: float) -> Rotated:
     except IQAuthError as error:
         failure = [error.code, error.status, error.retry_after, time.time(), flight.me]
         seconds = _FAILURE_SECONDS + flight.client.options.refresh_leeway
-        conf.get_cache().put(flight.key("failure"), failure, seconds)
+        conf.get_cache().put_sealed(flight.key("failure"), failure, seconds)
         raise
 
 
 def _raise_shared_failure(flight: _Flight, leader: str | None = None) -> None:
     """The last failure, to whoever came before it was known, waited for the ``leader`` that met it, or has time."""
-    failed = conf.get_cache().get(flight.key("failure"))
+    failed = conf.get_cache().get_sealed(flight.key("failure"))
     if not isinstance(failed, list) or len(failed) != 5:
         return
     if flight.ahead or failed[3] >= flight.came_at or failed[4] == leader:
@@ -273,28 +274,17 @@ def _rotate_upstream(flight: _Flight) -> Rotated:
 
 
 def _ask(client: IQAuth, refresh_token: Secret) -> TokenSet:
-    strikes = handover.key("strikes", refresh_token)
     try:
         tokens = client.refresh(refresh_token)
     except IQAuthError as error:
         count("rotation", error.code.lower())
         if error.code == "token_invalid":
-            _strike(strikes)
+            strikes.add(refresh_token)
         # Some issuers answer a spent token with an empty 400. Where it is not the issuer that is out, "try again later"
         # would be for ever: 401 says that signing in again helps.
         if error.category not in _OUTAGE and error.code != "config_invalid":
             error.status = 401
         raise
     count("rotation", "ok")
-    conf.get_cache().remove(strikes)
+    strikes.forget(refresh_token)
     return tokens
-
-
-def _strike(name: str) -> None:
-    """One more TOKEN_INVALID; raises ``session_gone`` at the third. Only the leader comes here, so nothing is lost."""
-    before = conf.get_cache().get(name)
-    strikes = before + 1 if isinstance(before, int) else 1
-    if strikes >= _STRIKES:
-        conf.get_cache().remove(name)
-        raise IQAuthError("session_gone", reason="token_invalid_thrice")
-    conf.get_cache().put(name, strikes, _STRIKES_SECONDS, here_too=True)

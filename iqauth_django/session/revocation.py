@@ -23,6 +23,10 @@ LONGEST_TOKEN_LIFE = 86_400.0
 """Seconds for which an ending is remembered when nobody knows how long the issuer's access tokens live."""
 
 
+LONGEST_SESSION = 30 * 86_400.0
+"""The same for all sessions of a person: whose refresh tokens may live on at the issuer."""
+
+
 def end_session(
     session_id: str, *, issued_until: float, seconds: float | None = None, subject: str | None = None
 ) -> bool:
@@ -57,14 +61,18 @@ def let_pass(claims: Mapping[str, Any], token: str) -> None:
     ended = conf.get_ended_sessions()
     ended.catch_up(now=True)
     if ended.refuse(claims, token):
-        ended.end([endings.let_pass(claims, token, float(claims["exp"]) + 300)])
+        ended.let_pass(claims, token, float(claims["exp"]) + 300)
         ended.wait_until_heard()
 
 
 def passes(claims: Mapping[str, Any], token: str) -> bool:
     """True for a token that was let through, and not ended since."""
-    ended = conf.get_ended_sessions()
-    return ended.lets_pass(claims, token) and not ended.refuse(claims, token)
+    return conf.get_ended_sessions().lets_pass(claims, token)
+
+
+def may_be_ended(claims: Mapping[str, Any]) -> bool:
+    """True when this session, or all of the person's, ended at any time that is remembered."""
+    return conf.get_ended_sessions().may_refuse(claims)
 
 
 def is_known() -> bool:

@@ -28,9 +28,9 @@ logger = logging.getLogger("iqauth_django.session")
 def end(client: IQAuth, credentials: Credentials, auth: Auth | None) -> None:
     """End the session that the browser presented; ``auth`` is who it was, None when the access token had ended."""
     with shared_deadline(client.options.http_deadline):
-        _end_here(client, credentials, auth)
+        is_ours = _end_here(client, credentials, auth)
         if credentials.refresh_token is not None:
-            retire(client, credentials.refresh_token)
+            retire(client, credentials.refresh_token, is_ours=is_ours)
 
 
 def end_everywhere(client: IQAuth, credentials: Credentials, auth: Auth | None, came_at: float) -> str | None:
@@ -80,19 +80,21 @@ def _end_all_after_a_refresh(client: IQAuth, credentials: Credentials, came_at: 
         retire(client, rotated.refresh_token)  # with REFRESH_GRACE = 0 nobody else knows its name
 
 
-def _end_here(client: IQAuth, credentials: Credentials, auth: Auth | None) -> None:
+def _end_here(client: IQAuth, credentials: Credentials, auth: Auth | None) -> bool:
+    """True when the access token showed whose session it was."""
     token = credentials.access_token
     if auth is not None:
         claims: Mapping[str, Any] | None = auth.claims
     else:  # one that has expired still says which session it was of
         claims = access_token.known_claims(client, token) if credentials.carrier == "cookie" else None
     if claims is None or token is None:
-        return
+        return False
     session_id = claims.get("sid")
     if isinstance(session_id, str) and session_id:
         revocation.end_session(session_id, issued_until=_until(client, claims), seconds=_lifetime(claims))
     elif auth is not None:
         revocation.end_token(claims, token.reveal())
+    return True
 
 
 def _until(client: IQAuth, claims: Mapping[str, Any]) -> float:

@@ -43,7 +43,9 @@ class SingleFlight(Generic[T]):
                 self._land(key)
                 future.set_exception(error)
         # Shielded: a client that goes away must not cancel the work that others wait for.
-        return await asyncio.shield(asyncio.wrap_future(future))
+        waiting = asyncio.wrap_future(future)
+        waiting.add_done_callback(lambda done: done.cancelled() or done.exception())  # somebody has seen it, then
+        return await asyncio.shield(waiting)
 
     def _join(self, key: str) -> tuple[Future[T], bool]:
         with self._lock:

@@ -21,6 +21,7 @@ from django.core.cache.backends.dummy import DummyCache
 from iqauth_django.client.fork import reset_after_fork
 
 from .guard import Guard
+from .sealing import seal, unseal
 
 _WAITS = (0.01, 0.03, 0.1)
 _FORMAT = "2"  # of the entries' content; another version of this package reads them as misses
@@ -32,7 +33,7 @@ class SharedCache:
     def __init__(self, alias: str, issuer: str) -> None:
         self._alias = alias
         self._issuer = issuer
-        self._guard = Guard(f"CACHES[{alias!r}]", lambda: caches[alias].get("iqauth:is_it_there"))
+        self._guard = Guard(f"CACHES[{alias!r}]", lambda: caches[alias].set("iqauth:is_it_there", 1, 60))
         self._here = _Here(2000)
 
     def key(self, purpose: str, *values: str) -> str:
@@ -41,13 +42,13 @@ class SharedCache:
         return f"iqauth:{_FORMAT}:{purpose}:{digest}"
 
     def get(self, name: str) -> Any:
-        found = self._guard.call(lambda: caches[self._alias].get(name), None)
+        found = self._guard.call(lambda: self._cache().get(name), None)
         return self._here.get(name) if found is None else found
 
     def get_many(self, names: Iterable[str]) -> dict[str, Any]:
         """What there is of ``names``, in one question."""
         names = list(names)
-        found: dict[str, Any] = self._guard.call(lambda: dict(caches[self._alias].get_many(names)), {})
+        found: dict[str, Any] = self._guard.call(lambda: dict(self._cache().get_many(names)), {})
         kept = ((name, self._here.get(name)) for name in names if name not in found)
         return found | {name: value for name, value in kept if value is not None}
 
@@ -55,16 +56,40 @@ class SharedCache:
         """Keep ``value``; with ``here_too`` also in this process, for when the cache does not. True: others have it."""
         if here_too:
             self._here.put(name, value, seconds)
-        return self._guard.call(lambda: _put(caches[self._alias], name, value, _whole(seconds)), False)
+        cache, whole = self._cache, _whole(seconds)
+        for wait in _WAITS:
+            if not self._guard.call(lambda: cache().set(name, value, whole) is None, False):
+                return False
+            # Some lose a value without a word, Django's database cache while somebody else writes: so it is looked at.
+            if self._guard.call(lambda: bool(cache().get(name) == value), False):
+                return True
+            if isinstance(cache(), DummyCache):
+                return False
+            time.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311  (not for a secret: so that two do not meet again)
+        return False
+
+    def _cache(self) -> Any:
+        return caches[self._alias]
+
+    def put_sealed(self, name: str, value: Any, seconds: float, *, here_too: bool = False) -> bool:
+        """``put`` for a JSON value that nobody else may read, or write: sealed under SECRET_KEY, for this name."""
+        return self.put(name, seal(value, name), seconds, here_too=here_too)
+
+    def get_sealed(self, name: str) -> Any:
+        """What ``put_sealed`` put there; None for anything else."""
+        return _opened(self.get(name), name)
+
+    def get_many_sealed(self, names: Iterable[str]) -> dict[str, Any]:
+        return {name: _opened(found, name) for name, found in self.get_many(names).items()}
 
     def add(self, name: str, value: Any, seconds: float, *, here_too: bool = False) -> bool:
         """True when this call was the first, or when nobody can know; with ``here_too`` this process knows its own."""
-        first = self._guard.call(lambda: bool(caches[self._alias].add(name, value, _whole(seconds))), True)
+        first = self._guard.call(lambda: bool(self._cache().add(name, value, _whole(seconds))), True)
         return first and (not here_too or self._here.add(name, value, seconds))
 
     def remove(self, name: str) -> None:
         self._here.remove(name)
-        self._guard.call(lambda: caches[self._alias].delete(name), False)
+        self._guard.call(lambda: self._cache().delete(name), False)
 
 
 class _Here:
@@ -105,14 +130,8 @@ class _Here:
             self._entries.pop(name, None)
 
 
-def _put(cache: Any, name: str, value: Any, seconds: int) -> bool:
-    """Some lose a value without a word, Django's database cache while somebody else writes: so it is looked at."""
-    for wait in () if isinstance(cache, DummyCache) else _WAITS:
-        cache.set(name, value, seconds)
-        if cache.get(name) == value:
-            return True
-        time.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311  (not for a secret: so that two do not meet again)
-    return False
+def _opened(found: Any, name: str) -> Any:
+    return unseal(found, name) if isinstance(found, str) else None
 
 
 def _whole(seconds: float) -> int:

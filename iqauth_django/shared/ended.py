@@ -25,7 +25,6 @@ from iqauth_django.client.fork import reset_after_fork
 from iqauth_django.protocol.endings import Endings, Entry, read_entries
 
 from .cache import SharedCache
-from .sealing import seal, unseal
 
 logger = logging.getLogger("iqauth_django.shared")
 
@@ -35,6 +34,8 @@ _SLACK = 0.5
 _IDLE_SECONDS = 60.0
 _LOCK_SECONDS = 2
 _LOCK_TRIES = 20
+_WRITE_TRIES = 2
+_PATIENCE = 2.0
 
 Watcher = tuple[Mapping[str, Any], str, Callable[[], None]]
 
@@ -47,6 +48,8 @@ class EndedSessions:
         self._poll = poll
         self._endings = Endings()
         self._versions: dict[int, Any] = {}
+        self._behind: set[int] = set()
+        self._took = 0.0
         self._watchers: dict[int, Watcher] = {}
         self._used_at = 0.0
         self.after_fork()
@@ -64,29 +67,45 @@ class EndedSessions:
         if self._poll is None:
             return True
         self._used_at = now = time.monotonic()
-        return now - self._asked_at < self._poll + _SLACK
+        # A cache that is slow makes the view older, and not every request wait.
+        return now - self._asked_at < self._poll + max(_SLACK, 2 * self._took)
 
     def refuse(self, claims: Mapping[str, Any], token: str) -> bool:
         """True when the session of this verified token has ended, as far as this process knows."""
         return self._endings.refuse(claims, token)
 
     def lets_pass(self, claims: Mapping[str, Any], token: str) -> bool:
-        """True when that token was let through by name."""
+        """True when that token was let through by name, and not ended since."""
         return self._endings.lets_pass(claims, token)
+
+    def may_refuse(self, claims: Mapping[str, Any]) -> bool:
+        """True when a session or all sessions of that name ended at any time."""
+        return self._endings.may_refuse(claims)
 
     def catch_up(self, *, now: bool = False) -> None:
         """Have a fresh view: returns at once when it is one; with ``now`` what others did up to this moment is seen."""
         if self._poll is None or (not now and self.is_fresh):
             return
         came_at = time.monotonic()
-        with self._asking:
-            if self._asked_at < came_at and (now or not self.is_fresh):
-                self._ask()
+        if self._asking.acquire(timeout=_PATIENCE):  # else by what is known: nobody waits for a slow cache for long
+            try:
+                if self._asked_at < came_at and (now or not self.is_fresh):
+                    self._ask()
+            finally:
+                self._asking.release()
         self._keep_asking()
 
     def end(self, entries: Iterable[Entry]) -> bool:
         """Add endings, here at once and elsewhere within a poll. False when the shared cache did not take them."""
-        entries = list(entries)
+        known = self._endings.issued_until
+        # Each ending is a later one than the last, also by a clock that stood still: nothing was let through after it.
+        return self._add([(name, max(issued, known(name) + 0.001), until) for name, issued, until in entries])
+
+    def let_pass(self, claims: Mapping[str, Any], token: str, until: float) -> None:
+        """Let a token through, until the next ending."""
+        self._add(self._endings.passes_for(claims, token, until))
+
+    def _add(self, entries: list[Entry]) -> bool:
         self._join(entries)
         self._used_at = time.monotonic()
         self._keep_asking()  # and look again soon whether it is still there (rule 3)
@@ -127,26 +146,29 @@ class EndedSessions:
             return False
         with self._asking:
             self._ask()
+        while self._behind:  # in this thread: nobody waits for it
+            self._write(self._behind.pop())
         return True
 
     def _ask(self) -> None:
         asked_at = time.monotonic()
         names = {self._version_key(shard): shard for shard in range(_SHARDS)}
         found = self._cache.get_many(names)
-        for name, shard in names.items():
-            version = found.get(name)
-            # Without a version there is nothing, or no longer: what this process knows is put back.
-            if version != self._versions.get(shard) or (version is None and len(self._endings)):
-                self._read(shard, version)
+        versions = {shard: found.get(name) for name, shard in names.items()}
+        # Without a version there is nothing, or no longer: what this process knows is put back.
+        changed = [
+            shard
+            for shard, version in versions.items()
+            if version != self._versions.get(shard) or (version is None and len(self._endings))
+        ]
+        parts = self._stored(*(shard for shard in changed if versions[shard] is not None))
+        for shard in changed:
+            self._versions[shard] = versions[shard]
+            self._join(parts.get(shard, {}).values())
+            if any(parts.get(shard, {}).get(entry[0]) != entry for entry in self._live(shard)):
+                self._behind.add(shard)
+        self._took = time.monotonic() - asked_at
         self._asked_at = asked_at
-
-    def _read(self, shard: int, version: Any) -> None:
-        theirs = self._stored(shard) if version is not None else {}
-        self._versions[shard] = version
-        self._join(theirs.values())
-        ours = self._live(shard)
-        if any(theirs.get(entry[0]) != entry for entry in ours):
-            self._write(shard)
 
     def _write(self, shard: int) -> bool:
         """Join our part with the one in the cache and keep it there; False when the cache did not take it."""
@@ -156,23 +178,30 @@ class EndedSessions:
                 break
             time.sleep(0.02)
         try:
-            self._join(self._stored(shard).values())
-            entries, version = self._live(shard), secrets.token_hex(8)
-            if not entries:
-                return True
-            name, seconds = self._part_key(shard), max(entry[2] for entry in entries) - time.time()
-            taken = self._cache.put(name, seal(entries, name), seconds)
-            taken = taken and self._cache.put(self._version_key(shard), version, seconds)
-            self._versions[shard] = version if taken else None
-            return taken
+            return any(self._write_once(shard) for _ in range(_WRITE_TRIES))
         finally:
+            self._versions[shard] = None  # the next question reads it once more, whoever else has written meanwhile
             self._cache.remove(lock)
 
-    def _stored(self, shard: int) -> dict[str, Entry]:
-        name = self._part_key(shard)
-        sealed = self._cache.get(name)
-        value = unseal(sealed, name) if isinstance(sealed, str) else None
-        return {entry[0]: entry for entry in read_entries(value) if _shard(entry[0]) == shard}
+    def _write_once(self, shard: int) -> bool:
+        self._join(self._stored(shard)[shard].values())
+        entries = self._live(shard)
+        if not entries:
+            return True
+        name, seconds = self._part_key(shard), max(entry[2] for entry in entries) - time.time()
+        taken = self._cache.put_sealed(name, entries, seconds)
+        taken = taken and self._cache.put(self._version_key(shard), secrets.token_hex(8), seconds)
+        stored = self._stored(shard)[shard]
+        return taken and all(entry[0] in stored for entry in entries)
+
+    def _stored(self, *shards: int) -> dict[int, dict[str, Entry]]:
+        """Those parts of the list as they are in the cache, in one question."""
+        names = {self._part_key(shard): shard for shard in shards}
+        found = self._cache.get_many_sealed(names) if names else {}
+        return {
+            shard: {entry[0]: entry for entry in read_entries(found.get(name)) if _shard(entry[0]) == shard}
+            for name, shard in names.items()
+        }
 
     def _live(self, shard: int) -> list[Entry]:
         now = time.time()

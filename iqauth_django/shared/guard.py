@@ -22,6 +22,7 @@ from typing import TypeVar
 from django.db import close_old_connections
 
 from iqauth_django.client.counters import count
+from iqauth_django.client.fork import reset_after_fork
 from iqauth_django.client.pool import Pool
 from iqauth_django.protocol.errors import IQAuthError
 
@@ -30,6 +31,7 @@ logger = logging.getLogger("iqauth_django.shared")
 T = TypeVar("T")
 
 LIMIT = 2.0
+_FIRST_LIMIT = 6.0  # in which a client library is imported and a connection made, when a machine has most to do
 _THREADS = 16
 _WAITING = 1024
 _ASK_EVERY = 3.0
@@ -43,12 +45,18 @@ class Guard:
     def __init__(self, name: str, ask: Callable[[], object]) -> None:
         self._name = name
         self._ask = ask
+        self._warned_at = float("-inf")
+        self.after_fork()
+        reset_after_fork(self)
+
+    def after_fork(self) -> None:
+        """A child has connections of its own to make, and none of its parent's threads."""
         self._pool = Pool(max_threads=_THREADS, max_waiting=_WAITING)
         self._questions = Pool(max_threads=_THREADS, max_waiting=1)
+        self._has_answered = False
         self._gone = False
         self._asked_at = 0.0
         self._question: Future[object] | None = None
-        self._warned_at = float("-inf")
 
     def call(self, work: Callable[[], T], otherwise: T) -> T:
         """What ``work`` returns; ``otherwise`` when it fails, takes longer than ``LIMIT`` or is not tried."""
@@ -56,15 +64,30 @@ class Guard:
             self._ask_in_background()
             return otherwise
         try:
-            result, error = self._pool.submit(lambda: _outcome(work)).result(LIMIT)
+            result, error = self._wait_for(work)
         except (TimeoutError, IQAuthError):  # IQAuthError: more calls are waiting than could be answered in time
             self._lose()
             return otherwise
+        self._has_answered = True
         if error is not None:  # whatever the backend raises: a cache is never the reason for a failure
             count("cache", "error")
             self._warn(f"answered {type(error).__name__}")
             return otherwise
         return result  # type: ignore[return-value]  # without an error there is a result
+
+    def _wait_for(self, work: Callable[[], T]) -> tuple[T | None, Exception | None]:
+        """The limit counts from when a thread has begun: that threads are scarce says nothing of the cache."""
+        began: list[float] = []
+
+        def job() -> tuple[T | None, Exception | None]:
+            began.append(time.monotonic())
+            return _outcome(work)
+
+        limit = LIMIT if self._has_answered else _FIRST_LIMIT
+        future = self._pool.submit(job)
+        with contextlib.suppress(TimeoutError):
+            return future.result(limit)
+        return future.result(max(0.0, began[0] + limit - time.monotonic()) if began else limit)
 
     def _lose(self) -> None:
         count("cache", "timeout")
@@ -78,8 +101,10 @@ class Guard:
         if since < (_ASK_AGAIN_ANYWAY if under_way else _ASK_EVERY):
             return
         self._asked_at = time.monotonic()
-        with contextlib.suppress(IQAuthError):
+        try:
             self._question = self._questions.submit(self._ask_now)
+        except IQAuthError:  # none of the earlier ones has returned; they never will
+            self._questions = Pool(max_threads=_THREADS, max_waiting=1)
 
     def _ask_now(self) -> None:
         _, error = _outcome(self._ask)

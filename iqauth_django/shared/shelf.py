@@ -10,7 +10,6 @@ import time
 from typing import Any
 
 from .cache import SharedCache
-from .sealing import seal, unseal
 
 
 class CacheShelf:
@@ -23,14 +22,13 @@ class CacheShelf:
         self._name = cache.key(f"document.{document}")
 
     def load(self) -> tuple[Any, float] | None:
-        sealed = self._cache.get(self._name)
-        entry = unseal(sealed, self._name) if isinstance(sealed, str) else None
+        entry = self._cache.get_sealed(self._name)
         if not isinstance(entry, list) or len(entry) != 2 or not isinstance(entry[1], int | float):
             return None
         return entry[0], time.time() - entry[1]
 
     def save(self, document: Any) -> None:
-        self._cache.put(self._name, seal([document, time.time()], self._name), self._seconds)
+        self._cache.put_sealed(self._name, [document, time.time()], self._seconds)
 
     def claim(self, purpose: str, seconds: float) -> bool:
         return seconds <= 0 or self._cache.add(self._claim(purpose), 1, seconds)

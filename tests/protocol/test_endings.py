@@ -61,12 +61,26 @@ def test_one_token_by_its_name_or_by_itself() -> None:
 
 
 def test_what_a_sign_in_brought_passes_and_nothing_else() -> None:
-    found = ended(endings.subject("usr_a", NOW + 5, NOW + 9), endings.let_pass(claims(), "t", NOW + 9))
+    found = ended(endings.subject("usr_a", NOW + 5, NOW + 9))
+    for entry in found.passes_for(claims(), "t", NOW + 9):
+        found.add(entry)
     assert found.lets_pass(claims(), "t")
     assert not found.refuse(claims(), "t")
     assert found.refuse(claims(jti="jti_2"), "u")
-    found.add(endings.token(claims(), "t", NOW + 9))
-    assert found.refuse(claims(), "t"), "and then it is signed out itself"
+    for later in (
+        endings.token(claims(), "t", NOW + 9),
+        endings.session("ses_1", NOW + 1, NOW + 9),
+        endings.subject("usr_a", NOW + 5.001, NOW + 9),
+    ):
+        again = ended(*found.entries(), later)
+        assert again.refuse(claims(), "t"), "and then it is ended itself"
+        assert not again.lets_pass(claims(), "t")
+
+
+def test_of_a_token_that_nothing_dates() -> None:
+    found = ended(endings.session("ses_1", NOW, NOW + 9))
+    assert found.may_refuse(claims(iat=NOW + 100))
+    assert not found.may_refuse(claims(sid="ses_2"))
 
 
 def test_joining_is_the_same_in_any_order() -> None:

@@ -21,7 +21,7 @@ def test_who_follows_leads_at_once(site: object, issuer: TestIssuer) -> None:
     _, token = tokens(issuer)
     client, failed_at = conf.get_client(), time.time()
     early, late = (refresh._Flight(client, Secret(token), None, failed_at + later, False) for later in (-1.0, 0.1))
-    conf.get_cache().put(early.key("failure"), ["network", 503, None, failed_at, "somebody else"], 10)
+    conf.get_cache().put_sealed(early.key("failure"), ["network", 503, None, failed_at, "somebody else"], 10)
     posts = issuer.count("POST", TOKEN)
     assert leadership.take(early.lock, early.me, early.lasts)
     with ThreadPoolExecutor(1) as thread:

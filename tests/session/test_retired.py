@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from iqauth_django import conf
+from iqauth_django.protocol.secret import Secret
+from iqauth_django.session import handover
+from iqauth_django.shared.cache import SharedCache
 from tests.browser import ME, REFRESH, SIGN_OUT, Visitor, set_cookies
 from tests.sessions import session_jar, signed_in
 from tests.site import views
@@ -117,3 +121,39 @@ def test_a_cache_that_takes_nothing_costs_nobody_their_session(guest: Visitor, m
     assert signed_in(guest, exp_in=-60).fetch(REFRESH, "POST").status_code == 200
     locks = [name for name in cache.asked if ":lock:" in name]
     assert 1 <= len(locks) < 10, "it is tried, and then the process works alone"
+
+
+JUNK = [
+    7,
+    "x",
+    b"\x80",
+    ["network", "a", "b", "c", "d"],
+    [{"a": 1}, 1, 1, 1e18, 1],
+    ["TOKEN_REVOKED", 401, None, 1e18, "x"],
+]
+
+
+@pytest.mark.parametrize("junk", JUNK, ids=str)
+@pytest.mark.parametrize("purpose", ["failure", "strikes", "retired", "successor"])
+def test_what_somebody_else_wrote_to_the_cache_is_nothing(purpose: str, junk: Any, guest: Visitor) -> None:
+    """Who can write there can make us forget, and nothing else: nobody is signed out by it."""
+    signed_in(guest)
+    conf.get_cache().put(handover.key(purpose, Secret(guest.jar["iqauth_rt"])), junk, 60)
+    assert guest.fetch(REFRESH, "POST").status_code == 200
+
+
+def test_what_strangers_sign_out_is_soon_forgotten(guest: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: dict[str, float] = {}
+    put = SharedCache.put_sealed
+
+    def watched(self: SharedCache, name: str, value: Any, seconds: float, **terms: Any) -> bool:
+        kept[name.split(":")[2]] = seconds
+        return put(self, name, value, seconds, **terms)
+
+    monkeypatch.setattr(SharedCache, "put_sealed", watched)
+    guest.jar = {"iqauth_rt": "no-such-token"}
+    guest.fetch(SIGN_OUT, "POST")
+    assert kept["retired"] <= 10
+    signed_in(guest)
+    guest.fetch(SIGN_OUT, "POST")
+    assert kept["retired"] == 600

@@ -36,6 +36,7 @@ class Store:
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     monkeypatch.setattr(guard, "LIMIT", 0.2)
+    monkeypatch.setattr(guard, "_FIRST_LIMIT", 0.2)
     monkeypatch.setattr(guard, "_ASK_EVERY", 0.1)
     store = Store()
     yield store
@@ -109,3 +110,48 @@ def test_many_at_once_leave_few_threads_behind(store: Store) -> None:
         caller.join(10)
         assert not caller.is_alive()
     assert store.inside <= 2 * guard._THREADS
+
+
+def test_the_first_call_of_a_process_may_take_longer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library is imported and a connection made, while everything else starts too."""
+    monkeypatch.setattr(guard, "_FIRST_LIMIT", 5.0)
+    guarded = Guard("it", store.ask)
+
+    def slowly() -> str:
+        time.sleep(0.5)
+        return "there"
+
+    assert guarded.call(slowly, "nothing") == "there"
+    assert guarded.call(slowly, "nothing") == "nothing"
+
+
+def test_that_no_thread_is_free_says_nothing_of_the_cache(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    guarded = Guard("it", store.ask)
+    assert guarded.call(store.ask, "nothing") == "there"
+    busy = threading.Event()
+    for _ in range(guard._THREADS):
+        guarded._pool.submit(lambda: busy.wait(10))
+    threading.Timer(0.3, busy.set).start()
+    assert guarded.call(store.ask, "nothing") == "there"
+
+
+def test_questions_are_asked_although_none_ever_returned(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "_ASK_AGAIN_ANYWAY", 0.0)
+    monkeypatch.setattr(guard, "_ASK_EVERY", 0.0)
+    guarded, gone = Guard("it", store.ask), Store()
+    guarded._ask = gone.ask
+    gone.answers.clear()
+    guarded.call(gone.ask, "nothing")
+    until(lambda: bool(guarded.call(gone.ask, "nothing")) and gone.inside >= guard._THREADS)
+    guarded._ask = store.ask
+    until(lambda: guarded.call(store.ask, "nothing") == "there")
+    gone.answers.set()
+
+
+def test_a_forked_child_asks_for_itself(store: Store) -> None:
+    guarded = Guard("it", store.ask)
+    store.answers.clear()
+    guarded.call(store.ask, "nothing")
+    store.answers.set()
+    guarded.after_fork()
+    assert guarded.call(store.ask, "nothing") == "there"
