@@ -126,7 +126,6 @@ def test_outcomes_are_few_and_ours() -> None:
         "'ok' if answer.status == 200 else 'refused'",
         "'unchanged' if signed_in.auth is None else 'ok'",
         "credentials.refusal",
-        "error.code",
         "error.code.lower()",
         "error.reason",
         "error.reason if error.category in _OF_A_TOKEN else error.code.lower()",

@@ -11,6 +11,7 @@ from django.contrib.auth import get_user_model
 from iqauth_django.client import pool
 from iqauth_django.models import Identity
 from iqauth_django.protocol.errors import IQAuthError
+from iqauth_django.session import single_flight
 from iqauth_django.testing import TestIssuer
 from tests.browser import DOCUMENT, Visitor
 from tests.sessions import signed_in
@@ -38,6 +39,7 @@ def test_a_full_pool_is_try_again_later(site: object, issuer: TestIssuer, monkey
 
     guest = signed_in(Visitor("asgi", issuer))
     monkeypatch.setattr(pool, "submit", full)
+    monkeypatch.setattr(single_flight._pool, "submit", full)
     refused = guest.navigate("/page")
     assert refused.status_code == 503
     assert refused["Retry-After"]
