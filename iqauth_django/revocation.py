@@ -25,18 +25,25 @@ def end_sessions(*, subject: str | None = None, session_id: str | None = None) -
     False when the shared cache (CACHE) did not take it, so that only this process knows; then call it again. Raises
     ``TypeError`` unless exactly one is named, ``config_invalid`` when the settings are not in order.
     """
-    if (subject is None) == (session_id is None):
-        raise TypeError("end_sessions() takes a subject or a session_id, one of them.")
-    client = conf.get_client()
-    until = client.now() + client.options.clock_tolerance  # the issuer's clock may be ahead
-    taken = record(subject=subject, session_id=session_id, issued_until=until)
+    taken = _end(subject, session_id)
     announce(subject=subject, session_id=session_id, reason="end_sessions")
     return taken
 
 
 async def aend_sessions(*, subject: str | None = None, session_id: str | None = None) -> bool:
-    """``end_sessions`` for coroutines; receivers of the signal run on a thread of this package."""
-    return await offload(lambda: end_sessions(subject=subject, session_id=session_id))
+    """``end_sessions`` for coroutines; receivers of the signal run where Django runs them, not in our threads."""
+    taken = await offload(lambda: _end(subject, session_id))
+    news = _news(subject=subject, session_id=session_id, reason="end_sessions")
+    await signals.asend(signals.session_revoked, None, **news)
+    return taken
+
+
+def _end(subject: str | None, session_id: str | None) -> bool:
+    if (subject is None) == (session_id is None):
+        raise TypeError("end_sessions() takes a subject or a session_id, one of them.")
+    client = conf.get_client()
+    until = client.now() + client.options.clock_tolerance  # the issuer's clock may be ahead
+    return record(subject=subject, session_id=session_id, issued_until=until)
 
 
 def record(*, subject: str | None, session_id: str | None, issued_until: float) -> bool:
@@ -50,5 +57,8 @@ def record(*, subject: str | None, session_id: str | None, issued_until: float) 
 
 def announce(*, subject: str | None, session_id: str | None = None, reason: str) -> None:
     """Send ``session_revoked``."""
-    issuer = conf.get_options().issuer
-    signals.send(signals.session_revoked, None, issuer=issuer, subject=subject, session_id=session_id, reason=reason)
+    signals.send(signals.session_revoked, None, **_news(subject=subject, session_id=session_id, reason=reason))
+
+
+def _news(**what: str | None) -> dict[str, str | None]:
+    return {"issuer": conf.get_options().issuer, **what}

@@ -257,8 +257,18 @@ def test_end_sessions(guest: Visitor, told: list[dict[str, Any]]) -> None:
 
 
 async def test_aend_sessions(site: object, issuer: TestIssuer, told: list[dict[str, Any]]) -> None:
-    assert await aend_sessions(subject="usr_admin") is True
+    threads: list[threading.Thread] = []
+
+    def receive(**_: Any) -> None:
+        threads.append(threading.current_thread())
+
+    signals.session_revoked.connect(receive)
+    try:
+        assert await aend_sessions(subject="usr_admin") is True
+    finally:
+        signals.session_revoked.disconnect(receive)
     assert told[0]["subject"] == "usr_admin"
+    assert threads[0].name != "iqauth", "where nobody would close the database connection of a receiver"
 
 
 @pytest.mark.parametrize("arguments", [{}, {"subject": "a", "session_id": "b"}])

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.core.cache.backends.db import DatabaseCache
 from django.core.checks import run_checks
 from django.http import HttpResponse
 
@@ -66,7 +67,10 @@ def test_a_cache_that_processes_cannot_share(visitor: Visitor, site: Any, settin
         assert backend.partition(".")[2] in found(deploy=True)["iqauth.W040"]
 
 
-def test_a_cache_that_forgets(visitor: Visitor, site: Any, settings: Any) -> None:
+def test_a_cache_that_forgets(visitor: Visitor, site: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The table is not there; and a connection to a database in memory could not be closed again.
+    monkeypatch.setattr(DatabaseCache, "get_many", lambda *_, **__: {})
+    monkeypatch.setattr(DatabaseCache, "_base_set", lambda *_, **__: False)
     database = {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "site_cache"}
     settings.CACHES = {**settings.CACHES, "shared": database}
     site({"CACHE": "shared"})
