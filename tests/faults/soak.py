@@ -2,8 +2,8 @@
 
 1. A person comes with one pair of tokens in up to six tabs at once: some open a page, where the middleware refreshes,
    some post to the refresh endpoint. Which tabs, and which process each reaches, is a matter of the seed.
-2. What counts is requests that refresh, answered; of those that come with one pair, one goes to the issuer. Calls that
-   reached the issuer's work are counted beside them.
+2. What counts is requests that got new tokens; of those that come with one pair, one goes to the issuer. Requests that
+   were answered otherwise, and calls that reached the issuer's work, are counted beside them.
 3. Now and then a slow tab comes with the pair before: within the grace it has to get the present one.
 4. Each answer is looked at: its status, whose it is, that it clears nothing, that all tabs got the same pair.
 5. At the end the issuer behaves, and everybody has to be signed in still.
@@ -45,9 +45,9 @@ _SLOW_TABS = 0.1
 
 @dataclass(frozen=True)
 class Terms:
-    """Ends after ``requests`` or ``seconds``, whichever comes first; ``grace`` is the issuer's, in seconds."""
+    """Ends after ``refreshes`` or ``seconds``, whichever comes first; ``grace`` is the issuer's, in seconds."""
 
-    requests: int
+    refreshes: int
     seconds: float
     users: int = 500
     seed: int = 20_260_101
@@ -146,8 +146,10 @@ class _Soak:
 
         async def live(person: Person) -> None:
             dice = random.Random(f"{self._terms.seed} {person.sub}")
-            while time.monotonic() < over and self._report.answered < self._terms.requests:
+            while True:
                 async with free:
+                    if time.monotonic() >= over or self._report.refreshed >= self._terms.refreshes:
+                        return
                     await self._round(person, dice)
 
         with self._listening():

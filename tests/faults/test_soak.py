@@ -22,7 +22,7 @@ def nothing_lost(report: Report) -> None:
 
 @pytest.mark.faults
 def test_F14_small(redis_server: RedisServer, tmp_path: Path) -> None:
-    report = run(Terms(requests=6000, seconds=20, users=60), redis_server.url, tmp_path)
+    report = run(Terms(refreshes=6000, seconds=20, users=60), redis_server.url, tmp_path)
     print(f"F14 small: {report}")
     nothing_lost(report)
     assert report.doubles == 0
@@ -33,7 +33,7 @@ def test_F14_small(redis_server: RedisServer, tmp_path: Path) -> None:
 @pytest.mark.faults
 def test_F14_small_with_lost_answers(redis_server: RedisServer, tmp_path: Path) -> None:
     """An issuer with a grace, whose answers are lost now and then after the work was done."""
-    terms = Terms(requests=3000, seconds=10, users=60, share=0.1, grace=30)
+    terms = Terms(refreshes=3000, seconds=10, users=60, share=0.1, grace=30)
     report = run(terms, redis_server.url, tmp_path)
     print(f"F14 small, with lost answers: {report}")
     nothing_lost(report)
@@ -43,11 +43,11 @@ def test_F14_small_with_lost_answers(redis_server: RedisServer, tmp_path: Path) 
 
 @pytest.mark.soak
 def test_F14_soak(redis_server: RedisServer, tmp_path: Path) -> None:
-    """A hundred thousand, or what this machine can do in four and a half minutes: the line says which."""
-    report = run(Terms(requests=WANTED, seconds=270, most_tabs=8), redis_server.url, tmp_path)
-    short = "" if report.answered >= WANTED else f" ({WANTED} were wanted: this machine was too slow for them)"
-    print(f"F14 soak{short}: {report}")
+    """A hundred thousand requests that refreshed, in less than five minutes."""
+    report = run(Terms(refreshes=WANTED, seconds=280, most_tabs=8), redis_server.url, tmp_path)
+    print(f"F14 soak: {report}")
     nothing_lost(report)
     assert report.doubles == 0
     assert len(report.by_process) == Terms.workers
     assert report.longest < LIMIT + SLACK, "N6"
+    assert report.refreshed >= WANTED, "nothing is wrong; but two free cores do this in four minutes"
