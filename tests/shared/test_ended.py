@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,6 @@ from iqauth_django.shared import ended as ended_module
 from iqauth_django.shared.cache import SharedCache
 from iqauth_django.shared.ended import EndedSessions
 
-ISSUER = "https://issuer.example"
 POLL = 0.1
 
 
@@ -27,9 +27,15 @@ def empty_cache() -> Iterator[None]:
 
 
 @pytest.fixture
-def process() -> Callable[[], EndedSessions]:
+def issuer() -> str:
+    """Another one for each test: a thread of an earlier test, in the midst of its last write, adds nothing here."""
+    return f"https://{secrets.token_hex(8)}.issuer.example"
+
+
+@pytest.fixture
+def process(issuer: str) -> Callable[[], EndedSessions]:
     """What a process of the site has; all share the cache."""
-    return lambda: EndedSessions(SharedCache("default", ISSUER), POLL)
+    return lambda: EndedSessions(SharedCache("default", issuer), POLL)
 
 
 def claims(session: str = "ses_1", **changes: Any) -> dict[str, Any]:
@@ -94,22 +100,24 @@ def test_writing_at_once_loses_nothing(process: Callable[[], EndedSessions]) -> 
     until(lambda: late.catch_up(now=True) is None and len(late._endings) == 640)
 
 
-def test_a_lost_update_is_mended_by_whoever_knows_it(process: Callable[[], EndedSessions]) -> None:
+def test_a_lost_update_is_mended_by_whoever_knows_it(process: Callable[[], EndedSessions], issuer: str) -> None:
     here, there = process(), process()
     here.catch_up()
     here.end([entry("ses_1")])
     shard = int(entry("ses_1")[0][0], 16)
-    shared = SharedCache("default", ISSUER)
+    shared = SharedCache("default", issuer)
     cache.delete(shared.key("ended", str(shard)))  # somebody's write that did not know of it came in between
     cache.set(shared.key("ended.version", str(shard)), "theirs", 60)
     until(lambda: there.catch_up(now=True) is None and there.refuse(claims(), "t"))
 
 
 @pytest.mark.parametrize("junk", [7, "x", b"\x80", ["a"], {"a": 1}, None])
-def test_what_somebody_else_put_there_is_passed_over(process: Callable[[], EndedSessions], junk: Any) -> None:
+def test_what_somebody_else_put_there_is_passed_over(
+    process: Callable[[], EndedSessions], issuer: str, junk: Any
+) -> None:
     here = process()
     here.end([entry()])
-    shared = SharedCache("default", ISSUER)
+    shared = SharedCache("default", issuer)
     for shard in range(16):
         cache.set(shared.key("ended", str(shard)), junk, 60)
         cache.set(shared.key("ended.version", str(shard)), junk, 60)
@@ -147,9 +155,9 @@ def test_it_survives_a_new_secret_key(process: Callable[[], EndedSessions], sett
     assert late.refuse(claims(), "t")
 
 
-def test_without_a_cache_a_process_knows_what_it_ended_itself(settings: Any) -> None:
+def test_without_a_cache_a_process_knows_what_it_ended_itself(issuer: str, settings: Any) -> None:
     settings.CACHES = {"default": {"BACKEND": "tests.site.broken_cache.BrokenCache", "LOCATION": "gone"}}
-    here = EndedSessions(SharedCache("default", ISSUER), POLL)
+    here = EndedSessions(SharedCache("default", issuer), POLL)
     here.catch_up()
     assert here.end([entry()]) is False
     assert here.refuse(claims(), "t")
@@ -263,8 +271,8 @@ def test_its_thread_ends_with_it(process: Callable[[], EndedSessions]) -> None:
     assert not thread.is_alive()
 
 
-def test_switched_off_it_asks_nobody(process: Callable[[], EndedSessions]) -> None:
-    off = EndedSessions(SharedCache("default", ISSUER), None)
+def test_switched_off_it_asks_nobody(process: Callable[[], EndedSessions], issuer: str) -> None:
+    off = EndedSessions(SharedCache("default", issuer), None)
     process().end([entry()])
     off.catch_up(now=True)
     assert off.is_fresh
