@@ -256,7 +256,8 @@ def test_after_a_silence_nobody_asks_until_somebody_looks(
     thread.join(10)
     assert not thread.is_alive()
     process().end([entry()])
-    assert not here.is_fresh
+    until(lambda: not here.is_fresh)  # a slow machine makes the last view good for longer
+    assert not here.refuse(claims(), "t"), "somebody asked"
     here.catch_up()
     assert here.refuse(claims(), "t")
 
